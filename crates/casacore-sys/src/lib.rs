@@ -1,0 +1,1 @@
+//! A small C interface over the casacore table system.

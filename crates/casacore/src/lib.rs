@@ -1,0 +1,1 @@
+//! Safe casacore tables, with bulk column ranges and parallel access to tiles.

@@ -1,0 +1,2 @@
+//! The `contimg` program.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Blocks of visibilities written as a Measurement Set, tile by tile.

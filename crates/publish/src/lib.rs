@@ -1,0 +1,1 @@
+//! Products that are complete and durable under their name, or absent.

@@ -1,0 +1,1 @@
+//! Values computed from files, good exactly while those files are unchanged.

@@ -1,0 +1,1 @@
+//! UVH5 subbands read as blocks of visibilities in bounded memory.
