@@ -1,0 +1,325 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
+use vis_types::Direction;
+
+use crate::size::Bytes;
+
+/// The fast path of a radio interferometer's continuum pipeline.
+///
+/// Data and summaries go to stdout, progress and messages to stderr. Exit codes: 0 success, 1 the input is missing, damaged
+/// or incomplete, 2 wrong usage, 3 the output cannot be written, 4 a worker process failed, 130 interrupted.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, max_term_width = 120)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show what is there and what a conversion would do: groups, missing and damaged subbands, memory, disk.
+    Plan(PlanArgs),
+    /// Convert groups of UVH5 subbands into Measurement Sets.
+    Convert(ConvertArgs),
+    /// Make a small group with a known sky, convert it and show the result.
+    Demo(DemoArgs),
+    /// List what dead runs left behind, and remove it with --remove.
+    Clean(CleanArgs),
+    /// One group in a process of its own; started by `convert`.
+    #[command(name = "__convert", hide = true)]
+    Worker,
+}
+
+/// Which files, and how they form groups.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Selection {
+    /// A directory of subband files (not searched recursively), or the files of one or several groups.
+    #[arg(required = true, value_name = "DIR|FILE")]
+    pub input: Vec<PathBuf>,
+    /// Files whose first integrations are within this many seconds of each other belong to one group.
+    #[arg(long, default_value_t = 30.0, value_name = "SECONDS")]
+    pub tolerance: f64,
+    /// How many subbands a complete group has.
+    #[arg(long, default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=255))]
+    pub subbands: u8,
+    /// What to do with a group that lacks subbands.
+    #[arg(long, value_enum, default_value_t, value_name = "POLICY")]
+    pub missing: Missing,
+    /// With `--missing flag` or `split`: refuse groups with fewer subbands than this.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub min_subbands: u8,
+    /// Where the headers of files are remembered between runs [default: the user's cache folder].
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+    /// Read every header again and remember nothing.
+    #[arg(long, conflicts_with = "cache")]
+    pub no_cache: bool,
+}
+
+/// What to do with a group that lacks some of its subbands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Missing {
+    /// Refuse the group and name the missing subbands.
+    #[default]
+    Refuse,
+    /// Keep the gap with its true frequencies: its channels are present, zero and flagged.
+    Flag,
+    /// Make a spectral window on each side of the gap.
+    Split,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  contimg plan /data/incoming                      all groups, with what is missing
+  contimg plan /data/incoming --missing flag --min-subbands 12
+  contimg plan /data/incoming --incomplete --all   every group that lacks something
+  contimg plan /data/incoming --json | jq '.groups[] | select(.missing != [])'")]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Show every group instead of the first and last ones.
+    #[arg(long)]
+    pub all: bool,
+    /// Show only groups that would be refused or that lack something.
+    #[arg(long)]
+    pub incomplete: bool,
+    /// Memory that a conversion may use.
+    #[arg(long, default_value = "128MiB", value_name = "SIZE")]
+    pub memory: Bytes,
+    /// Threads of a conversion [default: all cores].
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Print one JSON document.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  contimg convert /data/incoming --out /data/ms              every complete group; finished ones are skipped
+  contimg convert /data/incoming --out /data/ms --missing flag --min-subbands 12
+  contimg convert 2026-01-25T00:05:19_sb*.hdf5 --out /data/ms --centres 05:42:36.1,+49:51:07
+  contimg convert /data/incoming --out /data/ms --memory 64MiB --threads 2 --json
+
+A Measurement Set appears under its name only when it is complete and on the disk. After an interruption, run the same
+command again; `contimg clean` removes what a killed run left.")]
+pub(crate) struct ConvertArgs {
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Directory of the Measurement Sets; made when absent.
+    #[arg(long, short, value_name = "DIR")]
+    pub out: PathBuf,
+    #[command(flatten)]
+    pub set: SetArgs,
+    /// Memory that the whole process tree may use.
+    #[arg(long, default_value = "128MiB", value_name = "SIZE")]
+    pub memory: Bytes,
+    /// Threads [default: all cores].
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Replace Measurement Sets that exist; each old one stays until the new one is complete.
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Print one JSON document instead of a summary for people.
+    #[arg(long)]
+    pub json: bool,
+    /// No progress on stderr.
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// What the Measurement Set holds.
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct SetArgs {
+    /// Phase centres: `mid` (one, on the meridian at the group's mid time), `meridian` (one an integration, ICRS), `file` (as
+    /// the data are phased) or a direction `RA,DEC` in ICRS (degrees, or 05:42:36.1,+49:51:07). Unphased data default to
+    /// `mid`, phased data to `file`.
+    #[arg(long, value_name = "WHERE", allow_hyphen_values = true)]
+    pub centres: Option<CentreArg>,
+    /// How the visibilities in the files are phased.
+    #[arg(long, value_enum, default_value_t, value_name = "HOW")]
+    pub phasing: Phasing,
+    /// Spectral windows.
+    #[arg(long, value_enum, default_value_t, value_name = "LAYOUT")]
+    pub windows: Windows,
+    /// WEIGHT_SPECTRUM.
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    pub weight_spectrum: WeightSpectrum,
+    /// Further columns to create.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "COLUMNS")]
+    pub columns: Vec<Column>,
+    /// Telescope name in the set [default: the files'].
+    #[arg(long, value_name = "NAME")]
+    pub telescope: Option<String>,
+    /// Station coordinates that replace the files': CSV with a header, `station,x_m,y_m,z_m` (ITRF) or
+    /// `station,latitude_deg,longitude_deg,elevation_m`.
+    #[arg(long, value_name = "CSV")]
+    pub antenna_positions: Option<PathBuf>,
+    /// Earth-orientation data, IERS finals2000A [default: the bundled snapshot].
+    #[arg(long, value_name = "FILE")]
+    pub earth_orientation: Option<PathBuf>,
+}
+
+/// How the visibilities in the files are phased.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Phasing {
+    /// What the files say; the DSA-110 writer's extra keywords mean fringe-stopped on the meridian.
+    #[default]
+    Auto,
+    /// Fringe-stopped on the meridian at the files' declination.
+    Meridian,
+    /// Not phased.
+    Unprojected,
+}
+
+/// Spectral windows of the set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Windows {
+    /// One over the whole band.
+    #[default]
+    Whole,
+    /// One for each subband.
+    Subband,
+}
+
+/// When WEIGHT_SPECTRUM is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum WeightSpectrum {
+    /// When weights differ by channel.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never; weights that differ by channel are then lost.
+    Never,
+}
+
+/// Optional columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Column {
+    /// MODEL_DATA, zero.
+    Model,
+    /// CORRECTED_DATA, zero.
+    Corrected,
+}
+
+/// Where the phase centres are.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum CentreArg {
+    Mid,
+    Meridian,
+    File,
+    At(Direction),
+}
+
+impl std::str::FromStr for CentreArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "mid" => return Ok(Self::Mid),
+            "meridian" => return Ok(Self::Meridian),
+            "file" => return Ok(Self::File),
+            _ => {}
+        }
+        let wrong = || format!("`{text}` is none of mid, meridian, file or RA,DEC (85.65,49.85 in degrees or 05:42:36.1,+49:51:07)");
+        let (ra, dec) = text.split_once(',').ok_or_else(wrong)?;
+        let ra_deg = match sexagesimal(ra) {
+            Some(hours) => hours * 15.0,
+            None => ra.trim().parse().map_err(|_| wrong())?,
+        };
+        let dec_deg = match sexagesimal(dec) {
+            Some(degrees) => degrees,
+            None => dec.trim().parse::<f64>().map_err(|_| wrong())?,
+        };
+        if !(0.0..=360.0).contains(&ra_deg) || !(-90.0..=90.0).contains(&dec_deg) {
+            return Err(format!("`{text}`: right ascension is 0 to 360 degrees (0 to 24 h), declination -90 to 90"));
+        }
+        Ok(Self::At(Direction::icrs(ra_deg.to_radians(), dec_deg.to_radians())))
+    }
+}
+
+/// `05:42:36.1` as 5.71003; `None` when it is not of that form.
+fn sexagesimal(text: &str) -> Option<f64> {
+    let text = text.trim();
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(rest) => (-1.0, rest),
+        None => (1.0, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let parts: Vec<f64> = digits.split(':').map(|p| p.parse().ok().filter(|v| *v >= 0.0)).collect::<Option<_>>()?;
+    match parts[..] {
+        [a, b, c] if b < 60.0 && c < 60.0 => Some(sign * (a + b / 60.0 + c / 3600.0)),
+        _ => None,
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  contimg demo                     in a new folder contimg-demo
+  contimg demo --out /tmp/look --antennas 32")]
+pub(crate) struct DemoArgs {
+    /// Folder for the subbands, the Measurement Set and the picture.
+    #[arg(long, short, default_value = "contimg-demo", value_name = "DIR")]
+    pub out: PathBuf,
+    /// Number of antennas.
+    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(2..=96))]
+    pub antennas: u32,
+    /// Number of integrations of 12.9 s.
+    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(2..=1000))]
+    pub integrations: u32,
+    /// Print one JSON document instead of a summary for people.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  contimg clean /data/ms            what dead runs left there, with sizes
+  contimg clean /data/ms --remove   remove it; nothing else is touched")]
+pub(crate) struct CleanArgs {
+    /// Directories to look in (not recursively).
+    #[arg(required = true, value_name = "DIR")]
+    pub dirs: Vec<PathBuf>,
+    /// Remove what is listed.
+    #[arg(long)]
+    pub remove: bool,
+    /// Print one JSON document.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn directions_in_degrees_and_sexagesimal() {
+        let at = |text: &str| match text.parse() {
+            Ok(CentreArg::At(d)) => (d.lon_rad.to_degrees(), d.lat_rad.to_degrees()),
+            other => panic!("{text}: {other:?}"),
+        };
+        let close = |(a, b): (f64, f64), (c, d): (f64, f64)| (a - c).abs() < 1e-12 && (b - d).abs() < 1e-12;
+        assert!(close(at("85.5,49.25"), (85.5, 49.25)));
+        assert!(close(at("05:42:36,-00:30:00"), (85.65, -0.5)));
+        assert_eq!("mid".parse(), Ok(CentreArg::Mid));
+        for bad in ["", "85.5", "370,0", "1,91", "1:60:00,0", "x,y"] {
+            assert!(bad.parse::<CentreArg>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What went wrong, in a form that crosses a process boundary and tells a person what to do.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What kind of failure it was; decides the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Class {
+    /// The command line asked for something impossible.
+    Usage,
+    /// The input is missing, damaged, unfinished or contradicts itself.
+    Input,
+    /// The output could not be written: exists already, no space, no permission.
+    Output,
+    /// A worker process crashed, ran out of memory or was killed.
+    Worker,
+    /// A person or the system asked us to stop.
+    Interrupted,
+}
+
+impl Class {
+    /// The exit code of the program, as README.md documents it.
+    pub(crate) fn exit_code(self) -> u8 {
+        match self {
+            Self::Input => 1,
+            Self::Usage => 2,
+            Self::Output => 3,
+            Self::Worker => 4,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+/// A failure: what was being done, its causes from the outermost to the innermost, and what to try.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Failure {
+    pub class: Class,
+    /// The message, then one cause each.
+    pub chain: Vec<String>,
+    /// What to try.
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(class: Class, message: impl Into<String>) -> Self {
+        Self { class, chain: vec![message.into()], hint: None }
+    }
+
+    /// From an error with its sources.
+    pub(crate) fn of(class: Class, error: &(dyn std::error::Error + 'static)) -> Self {
+        let chain = std::iter::successors(Some(error), |e| e.source()).map(ToString::to_string).collect();
+        Self { class, chain, hint: None }
+    }
+
+    /// From an I/O error while doing something to a path.
+    pub(crate) fn io(class: Class, doing: impl fmt::Display, error: &std::io::Error) -> Self {
+        let mut failure = Self::of(class, error);
+        failure.chain.insert(0, doing.to_string());
+        let hint = match error.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Some("free some space there, or choose another place with --out"),
+            std::io::ErrorKind::PermissionDenied => Some("check who owns it and its permissions, or choose another place"),
+            std::io::ErrorKind::ReadOnlyFilesystem => Some("the file system is mounted read-only; choose another place with --out"),
+            std::io::ErrorKind::NotFound => Some("check the path"),
+            _ => None,
+        };
+        failure.hint = hint.map(ToOwned::to_owned);
+        failure
+    }
+
+    #[must_use]
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    /// The whole chain, one cause a line, then the hint.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut lines = self.chain.iter();
+        write!(f, "error: {}", lines.next().map_or("unknown", String::as_str))?;
+        for cause in lines {
+            write!(f, "\n  because: {cause}")?;
+        }
+        if let Some(hint) = &self.hint {
+            write!(f, "\n  hint: {hint}")?;
+        }
+        Ok(())
+    }
+}
