@@ -90,7 +90,7 @@ def _to_icrs(lon: float, lat: float, frame: str) -> tuple[float, float]:
     return float(sky.ra.rad), float(sky.dec.rad)
 
 
-def _field_centres(ms: Path) -> NDArray[np.float64]:
+def field_centres(ms: Path) -> NDArray[np.float64]:
     """PHASE_DIR of every field, [field, 2], ICRS."""
     with table(f"{ms}::FIELD", ack=False) as t:
         info = t.getcolkeyword("PHASE_DIR", "MEASINFO")
@@ -114,7 +114,7 @@ def read(ms: Path) -> Rows:
         all_correlations = [[int(c) for c in t.getcell("CORR_TYPE", i)] for i in range(t.nrows())]
     with table(f"{ms}::DATA_DESCRIPTION", ack=False) as t:
         description = list(zip(t.getcol("SPECTRAL_WINDOW_ID"), t.getcol("POLARIZATION_ID"), strict=True))
-    centres = _field_centres(ms)
+    centres = field_centres(ms)
 
     with table(str(ms), ack=False) as t:
         ddid = t.getcol("DATA_DESC_ID")
