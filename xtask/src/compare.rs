@@ -70,7 +70,7 @@ fn start(args: &[String]) -> Result<ExitCode, Problem> {
     if comparison == Comparison::Image {
         require_wsclean()?;
     }
-    let asks_only = rest.iter().any(|a| a == "--help" || a == "-h" || a == "--list");
+    let asks_only = rest.iter().any(|a| matches!(a.as_str(), "--help" | "-h" | "--list"));
     if !asks_only {
         build(root)?;
     }
