@@ -1,0 +1,4 @@
+//! Integration tests of `subband-io`.
+
+mod oracle;
+mod real_files;
