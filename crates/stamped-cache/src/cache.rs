@@ -16,7 +16,7 @@ use crate::key::Key;
 use crate::stamp::{Change, Devices, FileTime};
 use crate::stats::{Counter, Counters, Stats};
 use crate::store::Store;
-use crate::tracker::{Dependency, Found, Tracker, first_change};
+use crate::tracker::{Dependency, Files, Found, Tracker};
 
 /// Choices of a [`Cache`].
 #[derive(Clone, Debug)]
@@ -58,7 +58,7 @@ pub struct Cache<V> {
 #[derive(Debug)]
 struct Entry<V> {
     value: Arc<V>,
-    files: Box<[Dependency]>,
+    files: Files,
     devices: Devices,
     /// When the reading began.
     began: Instant,
@@ -213,7 +213,7 @@ impl<V> Cache<V> {
         let Some(entry) = self.shelf.peek(key) else {
             return Explanation::NotHeld(self.journal.reason(key));
         };
-        let (files, because) = (entry.files.len(), entry.because.clone());
+        let (files, because) = (entry.files.as_slice().len(), entry.because.clone());
         match entry.hits.get() {
             0 if entry.from_disk => Explanation::DiskHit { files, because },
             0 => Explanation::Read { because, files, provisional: !entry.settled },
@@ -296,7 +296,7 @@ impl<V> Cache<V> {
             self.counters.provisional.add();
         } else if let Some(disk) = &self.disk {
             match (disk.encode)(&value) {
-                Some(bytes) => disk.store.put(key, &found.files, &bytes),
+                Some(bytes) => disk.store.put(key, found.files.as_slice(), &bytes),
                 None => {
                     self.counters.unencodable.add();
                 }
@@ -309,7 +309,7 @@ impl<V> Cache<V> {
     fn fetch(&self, key: &Key) -> Option<Result<Entry<V>, Change>> {
         let disk = self.disk.as_ref()?;
         let record = disk.store.get(key)?;
-        if let Some(change) = first_change(&record.files, record.devices) {
+        if let Some(change) = record.files.first_change(record.devices) {
             return Some(Err(change));
         }
         let Some(value) = (disk.decode)(&record.value) else {
@@ -325,13 +325,17 @@ impl<V> Cache<V> {
     fn entry(
         &self,
         value: V,
-        files: Box<[Dependency]>,
+        files: Files,
         devices: Devices,
         began: Instant,
         settled: bool,
         because: Reason,
     ) -> Entry<V> {
-        let own: usize = files.iter().map(|file| size_of::<Dependency>() + file.path.as_bytes_with_nul().len()).sum();
+        let own: usize = files
+            .as_slice()
+            .iter()
+            .map(|file| size_of::<Dependency>() + file.path.as_bytes_with_nul().len())
+            .sum();
         let weight = (self.weigh)(&value).saturating_add((own + size_of::<Entry<V>>() + size_of::<V>() + 64) as u64);
         let value = Arc::new(value);
         Entry { value, files, devices, began, settled, from_disk: false, because, weight, hits: Counter::default() }
@@ -352,7 +356,7 @@ impl<V> Entry<V> {
         if !self.settled && self.began < asked {
             return Err(Reason::Provisional);
         }
-        first_change(&self.files, self.devices).map_or(Ok(()), |change| Err(Reason::Changed(Box::new(change))))
+        self.files.first_change(self.devices).map_or(Ok(()), |change| Err(Reason::Changed(Box::new(change))))
     }
 }
 
@@ -392,5 +396,37 @@ impl<V> Lifecycle<Key, Arc<Entry<V>>> for Watch {
             self.journal.note(&key, Reason::Evicted);
         }
         dropped.push(entry);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::stamp::TICK;
+
+    /// Looks up, changes in place with the same size, looks up, on a file system whose times stand still for 4 ms.
+    fn stale_answers(settle: Duration) -> usize {
+        TICK.set(4_000_000);
+        let folder = tempfile::tempdir().expect("because a temporary folder can be made");
+        let path = folder.path().join("file");
+        let cache: Cache<String> = Cache::new(Options { settle, ..Options::default() }, |value| value.len() as u64);
+        let key = Key::canonical(&path).expect("because the path is absolute");
+        let mut stale = 0;
+        for number in 1000..3000 {
+            // Not renamed, so that the inode stays.
+            fs::write(&path, number.to_string()).expect("because the disk is not full");
+            let found = cache.get_or_read(&key, |files| fs::read_to_string(files.file(&path)));
+            stale += usize::from(*found.expect("because the file is there") != number.to_string());
+        }
+        TICK.set(1);
+        stale
+    }
+
+    #[test]
+    fn a_change_within_one_tick_of_a_coarse_clock_is_seen() {
+        assert_eq!(stale_answers(Duration::from_millis(20)), 0);
+        assert!(stale_answers(Duration::ZERO) > 0, "without the settling time the test must find stale answers");
     }
 }

@@ -85,3 +85,8 @@ pub use stamp::{Change, Field, FileTime, Identity, Stamp};
 pub use stats::Stats;
 pub use store::{Store, StoreOptions};
 pub use tracker::Tracker;
+
+/// The README's example is compiled and run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

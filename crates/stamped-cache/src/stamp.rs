@@ -5,6 +5,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use rustix::fd::OwnedFd;
+use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
 /// A moment as a file system keeps it: seconds and nanoseconds since 1970-01-01 UTC.
@@ -97,7 +99,16 @@ pub(crate) enum Devices {
 impl Stamp {
     /// The present state of `path`, in one system call.
     pub(crate) fn of(path: &CStr) -> Self {
-        match rustix::fs::stat(path) {
+        Self::from_result(rustix::fs::stat(path))
+    }
+
+    /// The present state of `path`, which is relative to the open `folder`.
+    pub(crate) fn below(folder: &OwnedFd, path: &CStr) -> Self {
+        Self::from_result(rustix::fs::statat(folder, path, AtFlags::empty()))
+    }
+
+    fn from_result(stat: rustix::io::Result<rustix::fs::Stat>) -> Self {
+        match stat {
             Ok(stat) => Self::Present(Identity::from_stat(&stat)),
             Err(Errno::NOENT | Errno::NOTDIR) => Self::Absent,
             Err(errno) => Self::Unreadable(errno.raw_os_error()),

@@ -5,6 +5,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
+use rustix::fs::{Mode, OFlags};
+
 use crate::key::Key;
 use crate::stamp::{Change, Devices, FileTime, Stamp};
 
@@ -30,9 +32,17 @@ pub(crate) struct Dependency {
     pub(crate) stamp: Stamp,
 }
 
+/// The files of one value, sorted by path, each once.
+#[derive(Debug)]
+pub(crate) struct Files {
+    all: Box<[Dependency]>,
+    /// The folder that all of them lie in, at whatever depth; empty when looking from there would not pay.
+    folder: Option<CString>,
+}
+
 /// What a tracker has found, once the reading is over.
 pub(crate) struct Found {
-    pub(crate) files: Box<[Dependency]>,
+    pub(crate) files: Files,
     witnesses: Vec<Dependency>,
     unnameable: bool,
 }
@@ -100,10 +110,7 @@ impl<'key> Tracker<'key> {
         if self.files.is_empty() {
             self.files.push(Dependency { path: self.key.c_path().clone(), stamp: self.own });
         }
-        // Stable, so that the earliest stamp of a file that was named twice is kept.
-        self.files.sort_by(|a, b| a.path.cmp(&b.path));
-        self.files.dedup_by(|later, first| later.path == first.path);
-        Found { files: self.files.into(), witnesses: self.witnesses, unnameable: self.unnameable }
+        Found { files: Files::new(self.files), witnesses: self.witnesses, unnameable: self.unnameable }
     }
 }
 
@@ -111,7 +118,7 @@ impl Found {
     /// The first file that changed while the value was computed.
     pub(crate) fn first_change(&self) -> Option<Change> {
         // A file that could not be looked at before nor after has not changed; `settled` keeps its value from being kept.
-        self.files.iter().find_map(|file| match change_of(file, Devices::Compared) {
+        self.files.all.iter().find_map(|file| match change_of(file, Devices::Compared, Stamp::of(&file.path)) {
             Some(change) if change.from == change.to => None,
             other => other,
         })
@@ -120,22 +127,113 @@ impl Found {
     /// Whether every change after `began`, when the reading started, is bound to show in the stamps.
     pub(crate) fn settled(&self, began: FileTime, settle: Duration) -> bool {
         !self.unnameable
-            && self.files.iter().chain(&self.witnesses).all(|file| file.stamp.settled(began, settle))
-            && first_change(&self.witnesses, Devices::Compared).is_none()
+            && self.files.all.iter().chain(&self.witnesses).all(|file| file.stamp.settled(began, settle))
+            && self.witnesses.iter().all(|folder| folder.stamp.same(&Stamp::of(&folder.path), Devices::Compared))
     }
 }
 
-/// The first of `files` that is not as its stamp says, by one `stat` each.
-pub(crate) fn first_change(files: &[Dependency], devices: Devices) -> Option<Change> {
-    files.iter().find_map(|file| change_of(file, devices))
+impl Files {
+    pub(crate) fn new(mut files: Vec<Dependency>) -> Self {
+        // Stable, so that the earliest stamp of a file that was named twice is kept.
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        files.dedup_by(|later, first| later.path == first.path);
+        let folder = common_folder(&files);
+        Self { all: files.into(), folder }
+    }
+
+    pub(crate) fn as_slice(&self) -> &[Dependency] {
+        &self.all
+    }
+
+    /// The first file that is not as its stamp says, by one `stat` each.
+    pub(crate) fn first_change(&self, devices: Devices) -> Option<Change> {
+        let Some(folder) = &self.folder else {
+            return self.all.iter().find_map(|file| change_of(file, devices, Stamp::of(&file.path)));
+        };
+        // The folder is looked up afresh each time, so that another folder in its place is seen. Where it cannot be
+        // opened, the files are looked at by their whole names, and say what is wrong.
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let Ok(handle) = rustix::fs::open(folder, flags, Mode::empty()) else {
+            return self.all.iter().find_map(|file| change_of(file, devices, Stamp::of(&file.path)));
+        };
+        let skipped = folder.as_bytes().len() + 1;
+        self.all.iter().find_map(|file| {
+            let below = CStr::from_bytes_with_nul(&file.path.as_bytes_with_nul()[skipped..])
+                .expect("because the end of a C string is a C string");
+            change_of(file, devices, Stamp::below(&handle, below))
+        })
+    }
 }
 
-fn change_of(file: &Dependency, devices: Devices) -> Option<Change> {
-    let now = Stamp::of(&file.path);
+/// The deepest folder that holds all of `files`, which are sorted, if there are enough of them for one `open` to cost less
+/// than it saves.
+fn common_folder(files: &[Dependency]) -> Option<CString> {
+    const ENOUGH: usize = 4;
+    let (first, last) = (files.first()?.path.as_bytes(), files.last()?.path.as_bytes());
+    let shared = first.iter().zip(last).take_while(|(a, b)| a == b).count();
+    let slash = first[..shared].iter().rposition(|&byte| byte == b'/')?;
+    // What follows must be a name: not nothing, and not a second slash, which would make it an absolute path.
+    let all_below = files.iter().all(|file| file.path.as_bytes().get(slash + 1).is_some_and(|&byte| byte != b'/'));
+    (files.len() >= ENOUGH && slash > 0 && all_below).then(|| CString::new(&first[..slash]).ok()).flatten()
+}
+
+fn change_of(file: &Dependency, devices: Devices, now: Stamp) -> Option<Change> {
     let change = || Change { path: as_path(&file.path).to_path_buf(), from: file.stamp, to: now };
     (!file.stamp.same(&now, devices)).then(change)
 }
 
 pub(crate) fn as_path(path: &CStr) -> &Path {
     Path::new(OsStr::from_bytes(path.to_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files(paths: &[&str]) -> Files {
+        let named = |path: &&str| Dependency {
+            path: CString::new(*path).expect("because there is no NUL in it"),
+            stamp: Stamp::Absent,
+        };
+        Files::new(paths.iter().map(named).collect())
+    }
+
+    fn folder(paths: &[&str]) -> Option<String> {
+        files(paths).folder.map(|folder| folder.to_string_lossy().into_owned())
+    }
+
+    #[test]
+    fn the_common_folder_is_the_deepest_one_that_holds_all() {
+        assert_eq!(folder(&["/s/a/1", "/s/a/2", "/s/b/1", "/s/ab"]).as_deref(), Some("/s"));
+        assert_eq!(folder(&["/s/set/a1", "/s/set/a2", "/s/set/a3", "/s/set/a4"]).as_deref(), Some("/s/set"));
+        assert_eq!(folder(&["/a/1", "/a/2", "/b/1", "/b/2"]), None, "the root folder saves nothing");
+        assert_eq!(folder(&["/s/a", "/s/b", "/s/c"]), None, "too few to pay");
+        assert_eq!(folder(&["/s/a", "/s//b", "/s/c", "/s/d"]), None, "an empty name would make the rest absolute");
+    }
+
+    #[test]
+    fn files_below_a_folder_are_compared_as_by_their_whole_names() {
+        let root = tempfile::tempdir().expect("because a temporary folder can be made");
+        let root = root.path().canonicalize().expect("because it was just made");
+        std::fs::create_dir(root.join("set")).expect("because the folder is ours");
+        let paths: Vec<_> = (0..5).map(|i| root.join(format!("set/{i}"))).collect();
+        for path in &paths {
+            std::fs::write(path, "x").expect("because the folder is ours");
+        }
+        let key = Key::canonical(root.join("set")).expect("because the path is absolute");
+        let mut tracker = Tracker::new(&key);
+        for path in &paths {
+            tracker.file(path);
+        }
+        let files = tracker.finish().files;
+        assert!(files.folder.is_some());
+        assert_eq!(files.first_change(Devices::Compared), None);
+        std::fs::write(&paths[3], "longer").expect("because the folder is ours");
+        let change = files.first_change(Devices::Compared).expect("because a file has changed");
+        assert_eq!(change.path, paths[3]);
+        // Another folder in the place of the first.
+        std::fs::rename(root.join("set"), root.join("old")).expect("because the folder is ours");
+        let change = files.first_change(Devices::Compared).expect("because the folder is gone");
+        assert_eq!((change.path, change.to), (paths[0].clone(), Stamp::Absent));
+    }
 }

@@ -17,7 +17,7 @@ use std::ffi::CString;
 
 use crate::key::Key;
 use crate::stamp::{Devices, FileTime, Identity, Stamp};
-use crate::tracker::Dependency;
+use crate::tracker::{Dependency, Files};
 
 pub(crate) const MAGIC: [u8; 4] = *b"\xF5SC1";
 /// Bytes of a record's header.
@@ -56,7 +56,7 @@ pub(crate) struct Header {
 /// What a record tells, once it has been checked.
 #[derive(Debug)]
 pub(crate) struct Record {
-    pub(crate) files: Box<[Dependency]>,
+    pub(crate) files: Files,
     pub(crate) devices: Devices,
     pub(crate) value: Vec<u8>,
 }
@@ -142,7 +142,12 @@ pub(crate) fn header(bytes: &[u8]) -> Option<Header> {
     if bytes[0..4] != MAGIC || bytes[36..44] != header_check(bytes) {
         return None;
     }
-    let mut at = Cursor(&bytes[4..36]);
+    fields(bytes)
+}
+
+/// The header's numbers, if they make sense. Its checksum is left to the caller.
+fn fields(bytes: &[u8]) -> Option<Header> {
+    let mut at = Cursor(bytes.get(4..36)?);
     let kind = at.u32()?;
     let body = usize::try_from(at.u32()?).ok()?;
     let key = at.array()?;
@@ -155,14 +160,18 @@ pub(crate) fn header(bytes: &[u8]) -> Option<Header> {
     })
 }
 
-/// Whether `record`, a header and its body, is as it was written.
-pub(crate) fn intact(record: &[u8]) -> bool {
-    header(record).is_some_and(|header| header.body == record.len() - HEADER) && record[44..60] == body_check(record)
+/// The header of `record`, if that and its body are as they were written.
+pub(crate) fn intact(record: &[u8]) -> Option<Header> {
+    // The body's checksum covers the header and the header's checksum too.
+    (record.len() >= HEADER && record[0..4] == MAGIC && record[44..60] == body_check(record))
+        .then(|| fields(record))
+        .flatten()
+        .filter(|header| header.body == record.len() - HEADER)
 }
 
 /// The content of an intact record of `key`.
 pub(crate) fn decode(record: &[u8], key: &Key, boot: u64) -> Option<Record> {
-    if !intact(record) || header(record)?.removed {
+    if intact(record)?.removed {
         return None;
     }
     let mut at = Cursor(&record[HEADER..]);
@@ -190,7 +199,7 @@ pub(crate) fn decode(record: &[u8], key: &Key, boot: u64) -> Option<Record> {
         };
         files.push(Dependency { path, stamp });
     }
-    Some(Record { files: files.into(), devices, value: at.0.to_vec() })
+    Some(Record { files: Files::new(files), devices, value: at.0.to_vec() })
 }
 
 /// Takes numbers from the front of bytes, never past their end.

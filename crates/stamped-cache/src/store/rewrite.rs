@@ -95,7 +95,7 @@ impl Store {
         for (_, slot) in live {
             let mut bytes = vec![0; slot.place.length as usize];
             let from = &state.segments[slot.segment].file;
-            if from.read_exact_at(&mut bytes, slot.place.offset).is_err() || !record::intact(&bytes) {
+            if from.read_exact_at(&mut bytes, slot.place.offset).is_err() || record::intact(&bytes).is_none() {
                 self.damaged.add();
                 continue;
             }
