@@ -1,0 +1,150 @@
+//! The types of a column's values.
+
+use std::fmt;
+
+use num_complex::{Complex32, Complex64};
+
+/// The type of a column's or keyword's values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DataType {
+    /// `bool`; casacore's Bool.
+    Bool,
+    /// `u8`; casacore's uChar.
+    U8,
+    /// `i16`; casacore's Short.
+    I16,
+    /// `u16`; casacore's uShort. Only columns have it, not keywords.
+    U16,
+    /// `i32`; casacore's Int.
+    I32,
+    /// `u32`; casacore's uInt.
+    U32,
+    /// `i64`; casacore's Int64.
+    I64,
+    /// `f32`; casacore's Float.
+    F32,
+    /// `f64`; casacore's Double.
+    F64,
+    /// [`Complex32`]: two `f32`; casacore's Complex.
+    Complex32,
+    /// [`Complex64`]: two `f64`; casacore's DComplex.
+    Complex64,
+    /// `String`. Bytes that are not UTF-8 are read as Latin-1.
+    String,
+}
+
+impl DataType {
+    const ALL: [(Self, i32, &'static str); 12] = [
+        (Self::Bool, 0, "bool"),
+        (Self::U8, 2, "u8"),
+        (Self::I16, 3, "i16"),
+        (Self::U16, 4, "u16"),
+        (Self::I32, 5, "i32"),
+        (Self::U32, 6, "u32"),
+        (Self::I64, 29, "i64"),
+        (Self::F32, 7, "f32"),
+        (Self::F64, 8, "f64"),
+        (Self::Complex32, 9, "complex32"),
+        (Self::Complex64, 10, "complex64"),
+        (Self::String, 11, "string"),
+    ];
+
+    /// casacore's number of the type (`DataType.h`: `TpBool`, …).
+    pub(crate) fn code(self) -> i32 {
+        Self::ALL.iter().find(|entry| entry.0 == self).map_or(-1, |entry| entry.1)
+    }
+
+    pub(crate) fn from_code(code: i32) -> Option<Self> {
+        Self::ALL.iter().find(|entry| entry.1 == code).map(|entry| entry.0)
+    }
+
+    /// casacore's number of an array of the type (`TpArrayBool`, …).
+    pub(crate) fn array_code(self) -> i32 {
+        match self {
+            Self::I64 => 30,
+            scalar => scalar.code() + 13,
+        }
+    }
+
+    pub(crate) fn from_array_code(code: i32) -> Option<Self> {
+        match code {
+            30 => Some(Self::I64),
+            13..=24 => Self::from_code(code - 13),
+            _ => None,
+        }
+    }
+
+    /// Bytes of one value in memory; none for strings.
+    #[must_use]
+    pub fn size(self) -> Option<usize> {
+        Some(match self {
+            Self::Bool | Self::U8 => 1,
+            Self::I16 | Self::U16 => 2,
+            Self::I32 | Self::U32 | Self::F32 => 4,
+            Self::I64 | Self::F64 | Self::Complex32 => 8,
+            Self::Complex64 => 16,
+            Self::String => return None,
+        })
+    }
+}
+
+impl fmt::Display for DataType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Self::ALL.iter().find(|entry| entry.0 == *self).map_or("", |entry| entry.2))
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// A number or truth value that columns hold, laid out in Rust as in casacore.
+///
+/// Sealed: `bool`, `u8`, `i16`, `u16`, `i32`, `u32`, `i64`, `f32`, `f64`, [`Complex32`], [`Complex64`].
+pub trait Element: sealed::Sealed + Copy + Default + PartialEq + fmt::Debug + Send + Sync + 'static {
+    /// The column type that holds it.
+    const TYPE: DataType;
+    /// Bytes of the parts whose order depends on the byte order: 4 for [`Complex32`].
+    #[doc(hidden)]
+    const WORD: usize;
+}
+
+macro_rules! elements {
+    ($($type:ty => $name:ident, $word:expr;)*) => {$(
+        impl sealed::Sealed for $type {}
+        impl Element for $type {
+            const TYPE: DataType = DataType::$name;
+            const WORD: usize = $word;
+        }
+    )*};
+}
+
+elements! {
+    bool => Bool, 1;
+    u8 => U8, 1;
+    i16 => I16, 2;
+    u16 => U16, 2;
+    i32 => I32, 4;
+    u32 => U32, 4;
+    i64 => I64, 8;
+    f32 => F32, 4;
+    f64 => F64, 8;
+    Complex32 => Complex32, 4;
+    Complex64 => Complex64, 8;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_casacores() {
+        for (kind, code, _) in DataType::ALL {
+            assert_eq!(DataType::from_code(code), Some(kind));
+            assert_eq!(DataType::from_array_code(kind.array_code()), Some(kind));
+        }
+        // DataType.h: TpArrayBool = 13, TpArrayString = 24.
+        assert_eq!(DataType::Bool.array_code(), 13);
+        assert_eq!(DataType::String.array_code(), 24);
+    }
+}
