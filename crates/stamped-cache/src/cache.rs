@@ -414,7 +414,7 @@ mod tests {
         let cache: Cache<String> = Cache::new(Options { settle, ..Options::default() }, |value| value.len() as u64);
         let key = Key::canonical(&path).expect("because the path is absolute");
         let mut stale = 0;
-        for number in 1000..3000 {
+        for number in 1000..1300 {
             // Not renamed, so that the inode stays.
             fs::write(&path, number.to_string()).expect("because the disk is not full");
             let found = cache.get_or_read(&key, |files| fs::read_to_string(files.file(&path)));

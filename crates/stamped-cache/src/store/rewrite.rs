@@ -7,14 +7,13 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 
 use crate::store::record::{self, KeyHash};
-use crate::store::segment::{self, FULL};
+use crate::store::segment::{self, FULL, TEMPORARY};
 use crate::store::{Slot, State, Store, folder};
 
 /// More segments than this are rewritten, as one that every process left behind costs each a file to open.
 const MANY: u64 = 24;
 /// A store with less superseded than this is left alone.
 const LITTLE: u64 = 1 << 20;
-const TEMPORARY: &str = "temporary-";
 
 impl Store {
     pub(super) fn wants_rewrite(&self, state: &State) -> bool {

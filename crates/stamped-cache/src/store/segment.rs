@@ -11,6 +11,8 @@ pub(crate) const FULL: u64 = 8 << 20;
 /// The first bytes of a segment.
 pub(crate) const GREETING: &[u8; 16] = b"stamped-cache 1\n";
 const SUFFIX: &str = ".seg";
+/// How the names of segments begin that are not complete yet.
+pub(crate) const TEMPORARY: &str = "temporary-";
 
 /// Where a record lies in its segment.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +32,7 @@ pub(crate) struct Scan {
 /// The names of the folder's segments, in the order in which they were begun.
 pub(crate) fn names(folder: &Folder) -> io::Result<Vec<String>> {
     let mut names = folder.names()?;
-    names.retain(|name| name.ends_with(SUFFIX));
+    names.retain(|name| name.ends_with(SUFFIX) && !name.starts_with(TEMPORARY));
     names.sort();
     Ok(names)
 }
