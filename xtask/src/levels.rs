@@ -27,6 +27,7 @@ pub(crate) const LEVELS: &[(&str, Level)] = &[
     ("casacore", Level::Door),
     ("subband-io", Level::Door),
     ("ms-writer", Level::Work),
+    ("calib-model", Level::Work),
     ("fixtures", Level::Fixtures),
     ("contimg", Level::Program),
     ("benches", Level::Development),
@@ -42,7 +43,7 @@ pub(crate) const WITHIN_A_LEVEL: &[(&str, &str)] = &[
 ];
 
 /// Packages that reach no C or C++ code at all, so that they build and test with nothing installed.
-pub(crate) const WITHOUT_C: &[&str] = &["vis-types", "stamped-cache", "publish", "astrometry", "xtask"];
+pub(crate) const WITHOUT_C: &[&str] = &["vis-types", "stamped-cache", "publish", "astrometry", "calib-model", "xtask"];
 
 /// The packages that may reach a C library without going through another package of ours, by the library's `links` name.
 /// [`Level::Fixtures`] may reach any.

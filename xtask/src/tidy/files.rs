@@ -18,7 +18,9 @@ const TOO_LONG: usize = 900;
 const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
 /// What names a site's own registry of packages, in a file that tools read.
 const REGISTRY_WORDS: &[&str] = &["index-url", "[registries", "[source.", "replace-with", "trusted-host"];
-/// These hold the patterns themselves.
+/// A path that the real writer of subband files puts into their headers, and our test data too.
+const IN_REAL_HEADERS: &str = "/home/ubuntu/data/";
+/// This file holds the patterns themselves.
 const SELF: &str = "xtask/src/tidy/files.rs";
 
 /// Checks all files that git tracks or would add, and returns how many there are.
@@ -76,6 +78,7 @@ fn machine_paths(root: &Path, home: Option<&Path>) -> Vec<String> {
 
 fn check_paths(file: &str, text: &str, machine: &[String], findings: &mut Findings) {
     for (number, line) in text.lines().enumerate() {
+        let line = line.replace(IN_REAL_HEADERS, "");
         for path in machine {
             // `a/home/b` is a relative path, `https://host/home/` a web page.
             let is_absolute = line.match_indices(path.as_str()).any(|(at, _)| {
