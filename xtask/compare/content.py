@@ -23,7 +23,7 @@ import numpy as np
 
 import disturb
 import reference
-from env import Env, Failed
+from env import Env, Failed, run
 from rows import Rows, Unreadable, read
 from verdict import MAS, Check, Intended, compare, separation_rad
 
@@ -150,17 +150,40 @@ def _run(case: Case, env: Env) -> list[Result]:
     return results
 
 
-# Each variant of the fixtures: its name, how it is made, how it is converted.
-FIXTURES: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = []
+# Groups that the zoo of fixtures does not have: options of `group`, and how they are converted.
+GROUPS: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = [
+    ("one correlation", ("--pols", "1"), ()),
+    ("four, lzf, three axes, ascending", ("--pols", "4", "--compress", "lzf", "--three-axes", "--ascending"), ()),
+    ("four, weights and flags", ("--pols", "4", "--varying-weights", "--flags", "0.1"), ()),
+    ("weights and flags, a window a subband", ("--varying-weights", "--flags", "0.1"), ("--windows", "subband")),
+    ("unprojected, a centre an integration", ("--unprojected",), ("--centres", "meridian")),
+    ("across 0 h, a centre an integration", ("--start", "2026-01-25T23:32:54"), ("--centres", "meridian")),
+    ("a sky, the longest baselines", ("--content", "sky", "--antennas", "12", "--noise", "0.1"), ()),
+    ("non-finite", ("--fault", "non-finite"), ()),
+    ("zero weights", ("--fault", "zero-weights"), ()),
+    ("history not UTF-8", ("--fault", "non-utf8-history"), ()),
+    ("unfinished, flag", ("--fault", "unfinished"), ("--missing", "flag")),
+    ("first, last and others missing, flag", tuple("--missing 0 --missing 4 --missing 5 --missing 15".split()), ("--missing", "flag")),
+    ("first, last and others missing, split", tuple("--missing 0 --missing 4 --missing 5 --missing 15".split()), ("--missing", "split")),
+]
+# Files that are phased already, and a direction some degrees off, in which they are phased again.
+PHASED = {"alma.uvh5": "213.0,1.0", "ata_C0352_bigendian.uvh5": "204.0,29.0"}
+# Specimens of the zoo that are not one good group: each has tests of its own.
+NOT_ONE_GROUP = ("fault-", "two-groups")
 
 
 def cases(env: Env) -> list[Case]:
     """All cases: fixtures, and real files where they are."""
 
+    def specimen(name: str) -> Callable[[Path], list[Path]]:
+        return lambda _: sorted((env.scratch / "zoo" / name).glob("*.hdf5"))
+
     def made(options: tuple[str, ...]) -> Callable[[Path], list[Path]]:
         return lambda folder: env.make_group(folder, "--size", "tiny", *options)
 
-    every = [Case(name, made(make), convert, gap="flag" in convert) for name, make, convert in FIXTURES]
+    zoo = [p.name for p in sorted((env.scratch / "zoo").iterdir()) if not p.name.startswith(NOT_ONE_GROUP)]
+    every = [Case(name, specimen(name)) for name in zoo]
+    every += [Case(name, made(make), convert, gap="flag" in convert) for name, make, convert in GROUPS]
     data = env.real_data
     if data is None:
         print("skipped: real files (no folder ../shared/data beside the workspace)", file=sys.stderr)
@@ -180,6 +203,9 @@ def cases(env: Env) -> list[Case]:
     for path in sorted(data.glob("**/*.uvh5")):
         name = str(path.relative_to(data))
         every.append(Case(name, lambda _, p=path: [p], ("--subbands", "1")))
+        if path.name in PHASED:
+            given = ("--subbands", "1", "--centres", PHASED[path.name])
+            every.append(Case(f"{name}, given centre", lambda _, p=path: [p], given))
     return every
 
 
@@ -225,6 +251,8 @@ def main() -> int:
     warnings.simplefilter("ignore")
     logging.getLogger("pyuvdata").setLevel(logging.ERROR)
     env = Env.from_environ()
+    shutil.rmtree(env.scratch / "zoo", ignore_errors=True)
+    run([str(env.fixtures), "zoo", "--out", str(env.scratch / "zoo")])
     chosen = [c for c in cases(env) if not arguments.only or arguments.only in c.name]
     if arguments.list:
         print("\n".join(c.name for c in chosen))

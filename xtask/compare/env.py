@@ -46,9 +46,9 @@ class Env:
         return folder if folder.is_dir() else None
 
     def make_group(self, out: Path, *options: str) -> list[Path]:
-        """Makes one group of subband files and gives their paths, sorted by name."""
+        """Makes one group of subband files and gives their paths, sorted by name; unfinished files are not among them."""
         run([str(self.fixtures), "group", "--out", str(out), *options])
-        return sorted(out.glob("*.hdf5"))
+        return sorted(p for p in out.glob("*.hdf5") if not p.stem.endswith("_incomplete"))
 
     def convert(self, inputs: Sequence[Path], out: Path, *options: str) -> tuple[Path, dict]:
         """Converts one group; gives its Measurement Set and the program's own summary."""

@@ -1,37 +1,34 @@
 //! `cargo xtask compare`: the product against independent programs.
 //!
-//! - `compare`: the content of our Measurement Sets against pyuvdata's, for every fixture and every real file;
-//! - `compare --speed`: against pyuvdata and against copying the same bytes;
-//! - `compare --image`: a simulated sky through WSClean and CASA.
-//!
 //! The comparisons themselves are Python, in `xtask/compare`, because the programs to compare with are. This module makes
 //! their virtual environment, builds what is compared and starts them.
 
-use std::{
-    ffi::{OsStr, OsString},
-    fmt, fs,
-    path::{Path, PathBuf},
-    process::{Command, ExitCode, Stdio},
-};
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, Stdio};
 
-/// Why a comparison could not start.
-#[derive(Debug)]
-struct Problem {
-    what: String,
-    hint: String,
-}
+use crate::build;
+use crate::problem::{Outcome, Problem};
+use crate::workspace::{self, root};
 
-impl Problem {
-    fn new(what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { what: what.into(), hint: hint.into() }
-    }
-}
+const HELP: &str = "\
+Compares contimg with independent programs, which are first installed into target/compare (pinned, from PyPI).
 
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error: {}\nhint: {}", self.what, self.hint)
-    }
-}
+Usage: cargo xtask compare [--only NAME] [--list] [--prove] [--json]
+       cargo xtask compare --speed [--size full|small] [--pols 2,4] [--runs N] [--json]
+       cargo xtask compare --image [--antennas N] [--keep] [--json]
+
+  (neither)   content: the Measurement Sets of contimg and of pyuvdata from the same files, value by value, for every
+              fixture and every real file beside the workspace
+    --only      only the cases whose name contains NAME
+    --list      the names of the cases
+    --prove     disturb one set in many small ways and show that each is noticed
+  --speed     a full group (2.3 and 4.6 GB) converted by contimg and by pyuvdata, and copied; 16 GB of memory and of disk
+  --image     a simulated sky through WSClean, and CASA's listobs and msmetadata; needs Debian's `wsclean`
+    --keep      leave the set and the images in <target>/compare-scratch
+
+Exit codes: 0 all within the bars, 1 not, 2 wrong usage.
+";
 
 /// What to compare; each has a Python program of the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,39 +50,32 @@ impl Comparison {
 
 /// Runs the comparison that `args` (those after `compare`) name; its exit code is the comparison's.
 pub(crate) fn run(args: &[String]) -> ExitCode {
-    match start(args) {
-        Ok(code) => code,
-        Err(problem) => {
-            eprintln!("{problem}");
-            ExitCode::FAILURE
-        }
-    }
+    start(args).unwrap_or_else(|problem| problem.report())
 }
 
-fn start(args: &[String]) -> Result<ExitCode, Problem> {
+fn start(args: &[String]) -> Outcome {
+    if args.iter().any(|a| matches!(a.as_str(), "--help" | "-h")) {
+        print!("{HELP}");
+        return Ok(ExitCode::SUCCESS);
+    }
     let (comparison, rest) = choose(args)?;
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("because xtask is a folder of the workspace");
-    let target = target_folder()?;
-    let python = environment(root)?;
     if comparison == Comparison::Image {
         require_wsclean()?;
     }
-    let asks_only = rest.iter().any(|a| matches!(a.as_str(), "--help" | "-h" | "--list"));
-    if !asks_only {
-        build(root)?;
-    }
-    let status = Command::new(python)
-        .arg(root.join("xtask/compare").join(comparison.program()))
+    let python = environment()?;
+    build::build(&["contimg", "fixtures"])?;
+    let target = workspace::target_folder()?;
+    let mut command = Command::new(python);
+    command
+        .arg(root().join("xtask/compare").join(comparison.program()))
         .args(rest)
-        .env("CONTIMG_COMPARE_ROOT", root)
+        .env("CONTIMG_COMPARE_ROOT", root())
         .env("CONTIMG_COMPARE_SCRATCH", target.join("compare-scratch"))
         .env("CONTIMG_COMPARE_CONTIMG", target.join("release/contimg"))
-        .env("CONTIMG_COMPARE_FIXTURES", target.join("release/fixtures"))
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .status()
-        .map_err(|e| Problem::new(format!("cannot start the comparison's Python: {e}"), "remove target/compare and try again"))?;
-    // A code outside 0..=255 is a death by a signal.
-    Ok(status.code().and_then(|c| u8::try_from(c).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
+        .env("CONTIMG_COMPARE_FIXTURES", target.join("release/contimg-fixtures"))
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    let status = command.status().map_err(|error| workspace::cannot_start(&command, &error))?;
+    Ok(workspace::exit_code(status))
 }
 
 /// Takes `--speed` or `--image` out of the arguments; the others belong to the Python program.
@@ -102,75 +92,56 @@ fn choose(args: &[String]) -> Result<(Comparison, Vec<&String>), Problem> {
     match named[..] {
         [] => Ok((Comparison::Content, rest)),
         [one] => Ok((one, rest)),
-        _ => Err(Problem::new("--speed and --image are two comparisons", "run them one after the other")),
+        _ => Err(Problem::usage("--speed and --image are two comparisons: run one after the other")),
     }
 }
 
-/// The folder that cargo builds into, which this very program is in: `<target>/<profile>/xtask`.
-fn target_folder() -> Result<PathBuf, Problem> {
-    let exe = std::env::current_exe().map_err(|e| Problem::new(format!("cannot tell where xtask is: {e}"), "start it with `cargo xtask`"))?;
-    exe.parent()
-        .and_then(Path::parent)
-        .map(Path::to_path_buf)
-        .ok_or_else(|| Problem::new(format!("{} is not in a target folder", exe.display()), "start it with `cargo xtask`"))
-}
-
 /// The Python of `target/compare`, which is made when it is absent or its requirements have changed.
-fn environment(root: &Path) -> Result<PathBuf, Problem> {
-    let folder = root.join("target/compare");
+fn environment() -> Result<PathBuf, Problem> {
+    let folder = root().join("target/compare");
     let python = folder.join("bin/python");
-    let wanted = root.join("xtask/compare/requirements.txt");
-    // A copy of the requirements says what an environment was made for.
+    let wanted = root().join("xtask/compare/requirements.txt");
+    let text = fs::read_to_string(&wanted)
+        .map_err(|e| Problem::new(format!("{}: {e}", wanted.display()), "is the checkout complete?"))?;
+    // A copy of the requirements says what the environment was made for.
     let made_for = folder.join("requirements.txt");
-    let read = |path: &Path| fs::read_to_string(path).map_err(|e| Problem::new(format!("{}: {e}", path.display()), "is the checkout complete?"));
-    let text = read(&wanted)?;
     if python.exists() && fs::read_to_string(&made_for).is_ok_and(|t| t == text) {
         return Ok(python);
     }
     let packages: Vec<&str> = text.lines().filter(|l| !l.starts_with('#') && !l.is_empty()).collect();
-    eprintln!("installing into {} (about 2 GB, from PyPI): {}", folder.display(), packages.join(", "));
+    eprintln!("compare: installing from PyPI into target/compare (about 2 GB): {}", packages.join(", "));
     if !python.exists() {
-        let made = Command::new("python3").args(["-m", "venv"]).arg(&folder).stdout(Stdio::null()).status();
-        if !made.is_ok_and(|s| s.success()) {
+        let mut make = Command::new("python3");
+        make.args(["-m", "venv"]).arg(&folder).stdin(Stdio::null());
+        if !workspace::run(&mut make)?.success() {
             return Err(Problem::new(
-                "python3 cannot make a virtual environment",
-                "install it with its venv module (Debian: apt install python3-venv), then try again",
+                "python3 cannot make a virtual environment (its message is above)",
+                "install its venv module (Debian and Ubuntu: apt install python3-venv), then try again",
             ));
         }
     }
-    let installed = Command::new(&python)
-        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"])
-        .arg(&wanted)
-        .status();
-    if !installed.is_ok_and(|s| s.success()) {
+    let mut pip = Command::new(&python);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(&wanted);
+    if !workspace::run(pip.stdin(Stdio::null()))?.success() {
         return Err(Problem::new(
-            format!("pip could not install the packages of {}", wanted.display()),
-            "is PyPI reachable, and is this Python 3.11 to 3.13 on x86-64 Linux, for which all of them have wheels?",
+            "pip could not install what the comparison needs (its message is above)",
+            "is PyPI reachable, and is this Python 3.11 or later on x86-64 Linux, for which all of it has wheels?",
         ));
     }
-    fs::write(&made_for, text).map_err(|e| Problem::new(format!("{}: {e}", made_for.display()), "is target/compare writable?"))?;
+    fs::write(&made_for, text)
+        .map_err(|e| Problem::new(format!("{}: {e}", made_for.display()), "is target/compare writable?"))?;
     Ok(python)
 }
 
 fn require_wsclean() -> Result<(), Problem> {
     let found = Command::new("wsclean").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-    // Its exit code is 0 or 255 by version; that it starts is enough.
-    found.map(|_| ()).map_err(|e| {
-        Problem::new(format!("cannot start WSClean: {e}"), "install it (Debian and Ubuntu: apt install wsclean) and put it on PATH")
+    // The exit code of `--version` differs between versions; that it starts is enough.
+    found.map(drop).map_err(|error| {
+        Problem::new(
+            format!("cannot start WSClean: {error}"),
+            "install it (Debian and Ubuntu: apt install wsclean) so that `wsclean` is on PATH",
+        )
     })
-}
-
-/// Builds what is compared and what makes its data.
-fn build(root: &Path) -> Result<(), Problem> {
-    let cargo: OsString = std::env::var_os("CARGO").unwrap_or_else(|| OsStr::new("cargo").to_os_string());
-    let built = Command::new(cargo)
-        .args(["build", "--quiet", "--release", "--package", "contimg", "--package", "fixtures"])
-        .current_dir(root)
-        .status();
-    if built.is_ok_and(|s| s.success()) {
-        return Ok(());
-    }
-    Err(Problem::new("contimg and fixtures do not build", "the compiler's message is above; `cargo xtask setup` makes what the build needs"))
 }
 
 #[cfg(test)]
@@ -180,7 +151,10 @@ mod tests {
     #[test]
     fn the_comparison_is_chosen_and_the_rest_is_passed_on() {
         let args = |text: &str| text.split_whitespace().map(String::from).collect::<Vec<_>>();
-        let chosen = |text: &str| choose(&args(text)).map(|(c, rest)| (c, rest.into_iter().cloned().collect::<Vec<_>>())).ok();
+        let chosen = |text: &str| {
+            let given = args(text);
+            choose(&given).ok().map(|(c, rest)| (c, rest.into_iter().cloned().collect::<Vec<_>>()))
+        };
         assert_eq!(chosen("--only small16"), Some((Comparison::Content, args("--only small16"))));
         assert_eq!(chosen("--size small --speed --pols 2"), Some((Comparison::Speed, args("--size small --pols 2"))));
         assert_eq!(chosen("--image"), Some((Comparison::Image, vec![])));
