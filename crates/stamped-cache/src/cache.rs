@@ -262,7 +262,8 @@ impl<V> Cache<V> {
             let found = tracker.finish();
             match (outcome, found.first_change()) {
                 (Ok(value), None) => {
-                    let settled = found.settled(clock, self.options.settle) && epoch == self.epoch.load(Ordering::SeqCst);
+                    let settled =
+                        found.settled(clock, self.options.settle) && epoch == self.epoch.load(Ordering::SeqCst);
                     let entry = self.keep(key, value, found, began, settled, because);
                     if let Some(disk) = &self.disk
                         && epoch != self.epoch.load(Ordering::SeqCst)
@@ -331,11 +332,8 @@ impl<V> Cache<V> {
         settled: bool,
         because: Reason,
     ) -> Entry<V> {
-        let own: usize = files
-            .as_slice()
-            .iter()
-            .map(|file| size_of::<Dependency>() + file.path.as_bytes_with_nul().len())
-            .sum();
+        let own: usize =
+            files.as_slice().iter().map(|file| size_of::<Dependency>() + file.path.as_bytes_with_nul().len()).sum();
         let weight = (self.weigh)(&value).saturating_add((own + size_of::<Entry<V>>() + size_of::<V>() + 64) as u64);
         let value = Arc::new(value);
         Entry { value, files, devices, began, settled, from_disk: false, because, weight, hits: Counter::default() }

@@ -83,7 +83,9 @@ impl fmt::Display for Explanation {
             Self::Hit { files, hits, because } => {
                 write!(f, "hit number {hits}: {files} files unchanged; fetched because {because}")
             }
-            Self::DiskHit { files, because } => write!(f, "taken from disk, {files} files unchanged, because {because}"),
+            Self::DiskHit { files, because } => {
+                write!(f, "taken from disk, {files} files unchanged, because {because}")
+            }
             Self::Read { because, files, provisional } => {
                 write!(f, "read from {files} files because {because}")?;
                 f.write_str(if *provisional { "; provisional, since a file changed moments before" } else { "" })

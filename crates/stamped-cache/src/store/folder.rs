@@ -70,8 +70,7 @@ impl Folder {
 
     /// Makes a file that does not exist, for appending, and locks it as being written.
     pub(crate) fn create(&self, name: &str) -> io::Result<File> {
-        let flags =
-            OFlags::RDWR | OFlags::APPEND | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags = OFlags::RDWR | OFlags::APPEND | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file: File = rustix::fs::openat(&self.handle, name, flags, Mode::RUSR | Mode::WUSR)?.into();
         lock(&file)?;
         Ok(file)

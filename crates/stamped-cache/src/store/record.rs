@@ -62,7 +62,14 @@ pub(crate) struct Record {
 }
 
 /// A whole record. `None` when it would be longer than [`LONGEST`].
-pub(crate) fn encode(key: &Key, hash: KeyHash, files: &[Dependency], value: &[u8], boot: u64, written: u64) -> Option<Vec<u8>> {
+pub(crate) fn encode(
+    key: &Key,
+    hash: KeyHash,
+    files: &[Dependency],
+    value: &[u8],
+    boot: u64,
+    written: u64,
+) -> Option<Vec<u8>> {
     let mut out = vec![0; HEADER];
     put_key(&mut out, key, boot)?;
     out.extend(u32::try_from(files.len()).ok()?.to_le_bytes());

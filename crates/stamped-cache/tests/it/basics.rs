@@ -262,8 +262,9 @@ fn without_room_every_look_up_reads_and_answers_the_same() {
     let folder = temporary();
     let path = folder.path().join("file");
     write(&path, "same");
-    let off: Text =
-        Cache::new(Options { capacity_bytes: 0, settle: Duration::ZERO, ..Options::default() }, |text| text.len() as u64);
+    let off: Text = Cache::new(Options { capacity_bytes: 0, settle: Duration::ZERO, ..Options::default() }, |text| {
+        text.len() as u64
+    });
     let (on, key) = (cache(), key(&path));
     for _ in 0..3 {
         let answers = (text(&off, &key), text(&on, &key));

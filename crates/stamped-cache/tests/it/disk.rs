@@ -132,10 +132,8 @@ fn values_of_another_form_are_misses() {
     let keys = numbered(folder.path(), 1);
     look_up_all(&open(folder.path(), 1 << 20), &keys);
     let store = Store::open(folder.path().join("cache"), "texts", 1, StoreOptions::default());
-    let numbers: Cache<Vec<f64>> = Cache::new(
-        stamped_cache::Options { settle: std::time::Duration::ZERO, ..Default::default() },
-        |_| 8,
-    );
+    let numbers: Cache<Vec<f64>> =
+        Cache::new(stamped_cache::Options { settle: std::time::Duration::ZERO, ..Default::default() }, |_| 8);
     let numbers = numbers.with_store(store.expect("because the folder is ours"));
     let exact = vec![0.1, f64::NAN, -0.0, 5e-324];
     let found = numbers.get_or_read(&keys[0], |_| Ok::<_, io::Error>(exact.clone()));
@@ -145,8 +143,8 @@ fn values_of_another_form_are_misses() {
     drop(numbers);
     // Numbers come back to the last bit.
     let store = Store::open(folder.path().join("cache"), "texts", 1, StoreOptions::default());
-    let numbers: Cache<Vec<f64>> = Cache::new(stamped_cache::Options::default(), |_| 8)
-        .with_store(store.expect("because the folder is ours"));
+    let numbers: Cache<Vec<f64>> =
+        Cache::new(stamped_cache::Options::default(), |_| 8).with_store(store.expect("because the folder is ours"));
     assert_eq!(bits(&numbers.get(&keys[0]).expect("because it was stored")), bits(&exact));
 }
 
