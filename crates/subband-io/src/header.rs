@@ -48,7 +48,8 @@ impl FileHeader {
             channels: Channels::read(header)?,
             phasing,
             pointing_dec_rad,
-            vis_units: if vis_units.is_empty() { "uncalib".to_owned() } else { vis_units },
+            // Old files shout; pyuvdata reads both alike.
+            vis_units: if vis_units.is_empty() || vis_units == "UNCALIB" { "uncalib".to_owned() } else { vis_units },
             history: text(header, "history")?,
             extra: match &extra_group {
                 Some(group) => extra(group)?,
@@ -174,11 +175,6 @@ fn telescope(header: &Group) -> Result<Telescope, Error> {
     let number_list = numbers.i64s()?;
     if number_list.len() != n {
         return Err(numbers.wrong_shape(format!("({n}), as antenna_names")));
-    }
-    let mut sorted = number_list.clone();
-    sorted.sort_unstable();
-    if let Some(twice) = sorted.windows(2).find(|w| w[0] == w[1]) {
-        return Err(numbers.bad_value(format!("{} twice", twice[0]), "distinct"));
     }
     let positions = header.required("antenna_positions")?;
     if positions.dims() != [n as u64, 3] {

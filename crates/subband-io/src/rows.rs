@@ -1,6 +1,6 @@
 //! The row axis of a file: found once, then compared with the other files of a group.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use vis_types::{Antenna, Baseline, JulianDate, RowAxis};
 
@@ -9,6 +9,9 @@ use crate::hdf5::{Dataset, Element, Group};
 use crate::scatter::for_each_number;
 use crate::source::SourceFile;
 use crate::storage::{Axes, Buffers, Storage};
+
+/// No antenna.
+const NONE: u32 = u32::MAX;
 
 /// Rows that are looked at together.
 const BATCH: usize = 8192;
@@ -166,21 +169,24 @@ pub(crate) fn numbers(
     Ok(())
 }
 
-/// Antenna numbers and their places in the list of antennas.
+/// Antenna numbers and their places in the list of antennas. A number that several entries have (some files fill unused
+/// ones with −1) stands for none of them.
 struct Numbers {
-    /// Usual numbers are small: a table. `u32::MAX` is no antenna.
+    /// Usual numbers are small: a table. [`NONE`] is no antenna.
     table: Vec<u32>,
     others: HashMap<i64, u32>,
 }
 
 impl Numbers {
     fn new(antennas: &[Antenna]) -> Self {
-        let mut numbers = Self { table: vec![u32::MAX; 4096], others: HashMap::new() };
+        let mut numbers = Self { table: vec![NONE; 4096], others: HashMap::new() };
+        let mut seen = HashSet::new();
         for (i, antenna) in antennas.iter().enumerate() {
+            let index = if seen.insert(antenna.number) { i as u32 } else { NONE };
             match usize::try_from(antenna.number).ok().filter(|&n| n < numbers.table.len()) {
-                Some(n) => numbers.table[n] = i as u32,
+                Some(n) => numbers.table[n] = index,
                 None => {
-                    numbers.others.insert(antenna.number, i as u32);
+                    numbers.others.insert(antenna.number, index);
                 }
             }
         }
@@ -192,11 +198,8 @@ impl Numbers {
         if whole as f64 != number {
             return None;
         }
-        match usize::try_from(whole).ok().and_then(|n| self.table.get(n)) {
-            Some(&u32::MAX) => None,
-            Some(&i) => Some(i),
-            None => self.others.get(&whole).copied(),
-        }
+        let index = usize::try_from(whole).ok().and_then(|n| self.table.get(n)).or_else(|| self.others.get(&whole));
+        index.copied().filter(|&i| i != NONE)
     }
 }
 
@@ -320,11 +323,11 @@ mod tests {
     #[test]
     fn antenna_numbers_are_not_indices() {
         let antenna = |number| Antenna { name: String::new(), number, position_m: [0.0; 3], diameter_m: None };
-        let numbers = Numbers::new(&[antenna(7), antenna(-1), antenna(1 << 40)]);
+        let numbers = Numbers::new(&[antenna(7), antenna(-1), antenna(1 << 40), antenna(9), antenna(9), antenna(9)]);
         assert_eq!(numbers.index(7.0), Some(0));
         assert_eq!(numbers.index(-1.0), Some(1));
         assert_eq!(numbers.index((1_u64 << 40) as f64), Some(2));
-        for absent in [0.0, 1.0, 7.5, 1e300, f64::NAN] {
+        for absent in [0.0, 1.0, 7.5, 9.0, 1e300, f64::NAN] {
             assert_eq!(numbers.index(absent), None);
         }
     }
