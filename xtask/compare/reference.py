@@ -11,31 +11,51 @@ import erfa
 import h5py
 import numpy as np
 from astropy.time import Time
+from astropy.utils import iers
 from numpy.typing import NDArray
 from pyuvdata import UVData
 from pyuvdata.utils import phasing
+
+# Earth-orientation data come from the installed package, never from the network, and dates beyond them are extrapolated.
+iers.conf.auto_download = False
+iers.conf.auto_max_age = None
+iers.conf.iers_degraded_accuracy = "warn"
 
 # As the original pipeline reads them: no checks (original-pipeline.md, section 1.1).
 UNCHECKED = {"run_check": False, "run_check_acceptability": False, "strict_uvw_antpos_check": False, "check_extra": False}
 
 
-def _foreign_endian(path: Path) -> bool:
+def _native(dtype: np.dtype) -> np.dtype:
+    return dtype.newbyteorder("=") if h5py.check_dtype(vlen=dtype) is None and h5py.check_dtype(enum=dtype) is None else dtype
+
+
+def _unreadable(path: Path) -> list[str]:
+    """Why pyuvdata 3.2.8 cannot read a file that the format allows, or that is known from the field."""
+    reasons = []
     with h5py.File(path) as f:
-        return f["Data/visdata"].dtype.byteorder == ">"
+        foreign = [f[n].dtype != _native(f[n].dtype) for n in ("Data/visdata", "Header/ant_1_array", "Header/time_array")]
+        if any(foreign):
+            reasons.append("pyuvdata cannot use big-endian data: it got a copy in native order")
+        try:
+            bytes(f["Header/history"][()]).decode()
+        except UnicodeDecodeError:
+            reasons.append("pyuvdata cannot read a history that is not UTF-8: it got a copy without it")
+    return reasons
 
 
-def _native_copy(path: Path, folder: Path) -> Path:
-    """A copy with every number in this machine's byte order: pyuvdata 3.2.8 cannot read big-endian visibilities."""
+def _readable_copy(path: Path, folder: Path) -> Path:
+    """A copy with every number in this machine's byte order and an empty history."""
     copy = folder / path.name
     with h5py.File(path) as source, h5py.File(copy, "w") as target:
 
         def visit(name: str, item: h5py.Group | h5py.Dataset) -> None:
-            if isinstance(item, h5py.Dataset):
-                values = item[()]
-                native = item.dtype.newbyteorder("=") if item.dtype.kind in "iufc" else item.dtype
-                target.create_dataset(name, data=np.asarray(values).astype(native), dtype=native)
-            else:
+            if not isinstance(item, h5py.Dataset):
                 target.require_group(name)
+            elif name == "Header/history":
+                target[name] = np.bytes_(b"")
+            else:
+                native = _native(item.dtype)
+                target.create_dataset(name, data=np.asarray(item[()]).astype(native), dtype=native)
 
         source.visititems(visit)
     return copy
@@ -57,13 +77,13 @@ def _drop_unnumbered_antennas(uv: UVData) -> int:
 
 def read_group(paths: Sequence[Path]) -> tuple[UVData, list[str]]:
     """Reads and joins the files of a group, ascending in frequency; with remarks on what had to be repaired first."""
-    remarks = []
+    remarks: dict[str, None] = {}  # in order, each once
     parts = []
     with TemporaryDirectory() as folder:
         for path in paths:
-            if _foreign_endian(path):
-                path = _native_copy(path, Path(folder))
-                remarks.append("pyuvdata cannot read big-endian visibilities: it got a copy in native order")
+            if reasons := _unreadable(path):
+                remarks |= dict.fromkeys(reasons)
+                path = _readable_copy(path, Path(folder))
             uv = UVData()
             uv.read(path, file_type="uvh5", **UNCHECKED)
             uv.uvw_array = uv.uvw_array.astype(np.float64)
@@ -74,8 +94,8 @@ def read_group(paths: Sequence[Path]) -> tuple[UVData, list[str]]:
         joined.fast_concat(parts[1:], axis="freq", inplace=True, **UNCHECKED)
     joined.reorder_freqs(channel_order="freq", run_check=False)
     if dropped := _drop_unnumbered_antennas(joined):
-        remarks.append(f"{dropped} antennas numbered −1 are left out of pyuvdata's list, which they would corrupt")
-    return joined, remarks
+        remarks[f"{dropped} antennas numbered −1 are left out of pyuvdata's list, which they would corrupt"] = None
+    return joined, list(remarks)
 
 
 def is_phased(uv: UVData) -> bool:
