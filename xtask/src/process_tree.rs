@@ -15,8 +15,8 @@ pub(crate) struct Watched {
     pub(crate) wall: Duration,
     /// Largest sum of PSS over the tree: a page that several processes share counts once.
     pub(crate) peak_pss_bytes: u64,
-    /// Sum of every process's own largest resident size (`VmHWM`): no peak between two samples escapes it, but shared
-    /// pages count several times, and so do processes that never ran at the same time.
+    /// Sum of every seen process's own largest resident size (`VmHWM`), which the kernel keeps between two looks. Shared
+    /// pages count several times in it, and so do processes that never ran at the same time.
     pub(crate) sum_of_peaks_bytes: u64,
     /// How often the tree was looked at.
     pub(crate) samples: u32,

@@ -30,6 +30,7 @@ pub(crate) fn run(args: &[String]) -> Outcome {
     match args.first().map(String::as_str) {
         None => {
             ensure()?;
+            println!("setup: everything that the build needs is here");
             Ok(ExitCode::SUCCESS)
         }
         Some("--help" | "-h") => {
@@ -42,8 +43,8 @@ pub(crate) fn run(args: &[String]) -> Outcome {
 
 /// Makes sure that the workspace can be built. Says nothing when it can.
 pub(crate) fn ensure() -> Result<(), Problem> {
-    require("CC", "cc", "a C compiler", "gcc")?;
-    require("CXX", "c++", "a C++ compiler", "g++")?;
+    require("CC", "cc", "C compiler", "gcc")?;
+    require("CXX", "c++", "C++ compiler", "g++")?;
     require("MAKE", "make", "make", "make")?;
     if let Some(chosen) = std::env::var_os("CMAKE") {
         // Cargo's configuration does not replace a variable that is set.
