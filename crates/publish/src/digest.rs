@@ -88,12 +88,14 @@ fn open(path: &Path) -> Result<File, Error> {
 
 fn whole(path: &Path) -> Result<String, Error> {
     let mut file = open(path)?;
+    let length = file.metadata().map_err(|source| Error::io(path, "look at it", source))?.len();
     let mut hasher = blake3::Hasher::new();
-    let length = file.metadata().map_or(0, |metadata| metadata.len());
-    let room = usize::try_from(length.saturating_add(1).min(4 << 20)).unwrap_or(4 << 20);
-    let mut buffer = vec![0; room];
+    // Many small files share the threads; one large file is hashed by all of them, in updates that are worth sharing.
+    let is_large = length > SMALL_BYTES;
+    let room = if is_large { 4 << 20 } else { 128 << 10 };
+    let mut buffer = vec![0; usize::try_from(length).map_or(room, |length| room.min(length.max(1)))];
     loop {
-        // Fill the buffer, so that one wide update has work for all threads.
+        // A large update needs a full buffer.
         let mut filled = 0;
         while filled < buffer.len() {
             match file.read(&mut buffer[filled..]) {
@@ -106,7 +108,7 @@ fn whole(path: &Path) -> Result<String, Error> {
         if filled == 0 {
             return Ok(hasher.finalize().to_hex().to_string());
         }
-        if filled >= 1 << 20 {
+        if is_large {
             hasher.update_rayon(&buffer[..filled]);
         } else {
             hasher.update(&buffer[..filled]);

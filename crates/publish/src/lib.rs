@@ -14,7 +14,8 @@
 //!
 //! One `syncfs`, which waits for the product's bytes to reach the disk (they have to), and one checksum per file, taken
 //! while the disk is busy: files of up to 16 MiB whole, of larger ones 16 MiB in 256 evenly spaced blocks unless
-//! [`Coverage::Full`] is asked for. Memory: a few hundred kilobytes a thread. [`inspect`] only looks at names and sizes.
+//! [`Coverage::Full`] is asked for. Memory: 128 KiB a thread (4 MiB with
+//! [`Coverage::Full`] of large files). [`inspect`] only looks at names and sizes.
 //! Work runs in the caller's `rayon` pool.
 //!
 //! # What it refuses

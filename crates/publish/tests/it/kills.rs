@@ -8,7 +8,7 @@ use std::process::{Command, ExitStatus};
 
 use publish::{Level, Liveness, Overwrite, Status, inspect, leftovers, verify};
 
-use crate::product::{Shape, generation, names, publish};
+use crate::product::{Shape, generation, names, publish, quick_folder};
 
 const STEPS: [&str; 11] = [
     "temporary-made",
@@ -53,7 +53,7 @@ fn killed_at_any_step_the_name_holds_all_or_nothing_and_the_next_run_heals() {
             for plain_renames in [false, true] {
                 for step in STEPS {
                     let what = format!("{shape:?}, replacing {replacing}, plain {plain_renames}, {step}");
-                    let work = tempfile::tempdir().expect("temporary folder");
+                    let work = quick_folder();
                     let target = work.path().join("a.ms");
                     if replacing {
                         publish(&target, shape, "old", Overwrite::Refuse).expect("publish");
@@ -102,7 +102,7 @@ fn check(target: &Path, shape: Shape, replacing: bool, step: &str, what: &str) {
 
 #[test]
 fn the_old_product_of_an_interrupted_replacement_gets_its_name_back() {
-    let work = tempfile::tempdir().expect("temporary folder");
+    let work = quick_folder();
     let target = work.path().join("a.ms");
     publish(&target, Shape::Directory, "old", Overwrite::Refuse).expect("publish");
     assert_eq!(run_child(&target, Shape::Directory, "old-retired", true).signal(), Some(9));

@@ -16,6 +16,12 @@ pub(crate) fn draft() -> ManifestDraft {
     ManifestDraft { volatile: vec!["table.lock".into()], ..ManifestDraft::new("test", "it", "1") }
 }
 
+/// A folder in memory where there is one: what a killed process leaves does not depend on the disk, and hundreds of syncs
+/// would wait for whatever else the machine writes.
+pub(crate) fn quick_folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("temporary folder")
+}
+
 /// Builds generation `generation` at `path`.
 pub(crate) fn build(path: &Path, shape: Shape, generation: &str) -> io::Result<()> {
     match shape {
