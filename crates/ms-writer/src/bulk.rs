@@ -8,7 +8,7 @@ use casacore::tiles::TiledColumn;
 use casacore::{Element, Ragged, Table};
 
 use crate::layout::Layout;
-use crate::table::failed;
+use crate::table::{failed, unlocked};
 use crate::{Error, MsOptions, WeightSpectrum};
 
 /// A column that blocks fill.
@@ -48,7 +48,7 @@ impl Bulk {
     /// Opens the columns of a set that was just made and gives back the disk space of their tiles.
     pub(crate) fn open(path: &Path, layout: &Layout, options: &MsOptions) -> Result<Self, Error> {
         if !layout.is_uniform() {
-            let table = Table::open_rw(path).map_err(|e| failed(path, "MAIN", e))?;
+            let table = unlocked().open(path).map_err(|e| failed(path, "MAIN", e))?;
             return Ok(Self::General(Mutex::new(table)));
         }
         let open = |name: &str| -> Result<TiledColumn, Error> {

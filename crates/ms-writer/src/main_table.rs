@@ -8,7 +8,7 @@ use vis_types::{MjdSeconds, RowAxis};
 use crate::centres::Centres;
 use crate::layout::Layout;
 use crate::runs::Runs;
-use crate::table::failed;
+use crate::table::{failed, unlocked};
 use crate::{Error, MsOptions, WeightSpectrum, schema, subtables};
 
 /// Rows of a bucket of the standard storage manager: with casacore's default of 32, reading ANTENNA1 takes a seek every 32 rows.
@@ -18,8 +18,8 @@ const INCREMENTAL_BYTES: u32 = 32_768;
 /// Rows that are put at a time.
 const CHUNK: usize = 16_384;
 
-const INCREMENTAL: [&str; 14] = [
-    "ARRAY_ID", "DATA_DESC_ID", "EXPOSURE", "FEED1", "FEED2", "FIELD_ID", "FLAG_ROW", "INTERVAL", "OBSERVATION_ID",
+const INCREMENTAL: [&str; 13] = [
+    "ARRAY_ID", "DATA_DESC_ID", "EXPOSURE", "FEED1", "FEED2", "FIELD_ID", "INTERVAL", "OBSERVATION_ID",
     "PROCESSOR_ID", "SCAN_NUMBER", "STATE_ID", "TIME", "TIME_CENTROID",
 ];
 
@@ -75,11 +75,11 @@ pub(crate) fn create(path: &Path, layout: &Layout, vis_units: &str, options: &Ms
         .comment("The flag category, NUM_CAT flags for each datum");
     add((category, Manager::tiled_shape("TiledFLAG_CATEGORY", [1, 1, layout.tile_channels, correlations]).holding(["FLAG_CATEGORY"])));
     table.managers.push(Manager::tiled_column("TiledUVW", [layout.tile_rows, 3]).holding(["UVW"]));
-    table.managers.push(Manager::standard("SSMAntennas", Bucket::Rows(BUCKET_ROWS)).holding(["ANTENNA1", "ANTENNA2"]));
+    table.managers.push(Manager::standard("SSMRows", Bucket::Rows(BUCKET_ROWS)).holding(["ANTENNA1", "ANTENNA2", "FLAG_ROW"]));
     table.managers.push(Manager::incremental("ISMRows", INCREMENTAL_BYTES).holding(INCREMENTAL));
 
     let fail = |what: &str| { let what = what.to_owned(); move |source| failed(path, &what, source) };
-    let mut main = table.create(path, layout.ms_rows() as u64).map_err(fail("MAIN"))?;
+    let mut main = table.create_with(path, layout.ms_rows() as u64, &unlocked()).map_err(fail("MAIN"))?;
     let info = TableInfo { kind: "Measurement Set".to_owned(), subtype: String::new(), readme: "This is a MeasurementSet Table holding measurements from a Telescope\n".to_owned() };
     main.put_info(&info).map_err(fail("table.info"))?;
     Ok(main)
@@ -90,16 +90,15 @@ pub(crate) fn complete(path: &Path, drop_spectrum: bool, flagged_rows: &Runs) ->
     if !drop_spectrum && flagged_rows.rows() == 0 {
         return Ok(());
     }
-    let mut main = Table::open_rw(path).map_err(|e| failed(path, "MAIN", e))?;
+    let mut main = unlocked().open(path).map_err(|e| failed(path, "MAIN", e))?;
     if drop_spectrum {
         main.remove_column("WEIGHT_SPECTRUM").map_err(|e| failed(path, "WEIGHT_SPECTRUM", e))?;
     }
-    let rows = main.rows().map_err(|e| failed(path, "MAIN", e))? as usize;
-    let mut flag_row = changing(path, &["FLAG_ROW"]);
     for run in flagged_rows.iter() {
-        flag_row.put(&mut main, run.start, true)?;
-        if run.end < rows {
-            flag_row.put(&mut main, run.end, false)?;
+        for first in run.clone().step_by(CHUNK) {
+            let end = run.end.min(first + CHUNK);
+            let values = vec![true; end - first];
+            main.write("FLAG_ROW", first as u64..end as u64, &values).map_err(|e| failed(path, "FLAG_ROW", e))?;
         }
     }
     main.close().map_err(|e| failed(path, "MAIN", e))

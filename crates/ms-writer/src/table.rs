@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use casacore::{Bucket, ColumnDesc, Element, Layout, Manager, Ragged, Table};
+use casacore::{Bucket, ColumnDesc, Element, Layout, LockMode, Manager, OpenOptions, Ragged, Table};
 
 use crate::Error;
 
@@ -21,7 +21,7 @@ impl Filler {
         let bucket = Bucket::Rows(rows.clamp(1, 1024) as u32);
         let manager = Manager::standard("StandardStMan", bucket).holding(columns.iter().map(|c| c.name.clone()));
         let layout = Layout { columns, managers: vec![manager], ..Layout::default() };
-        let table = layout.create(set.join(name), rows as u64).map_err(|source| failed(set, name, source))?;
+        let table = layout.create_with(set.join(name), rows as u64, &unlocked()).map_err(|source| failed(set, name, source))?;
         Ok(Self { table, set: set.to_owned(), name, rows })
     }
 
@@ -78,4 +78,10 @@ impl Filler {
 /// A casacore error with what was being written.
 pub(crate) fn failed(set: &Path, what: &str, source: casacore::Error) -> Error {
     Error::Table { path: set.to_owned(), what: what.to_owned(), source }
+}
+
+/// For tables of a set that is being made: nobody else may know it yet, and casacore's lock file would be synced to the disk at
+/// each step.
+pub(crate) fn unlocked() -> OpenOptions {
+    OpenOptions::new().write(true).lock(LockMode::None)
 }

@@ -1,6 +1,7 @@
 //! A made-up array that looks at one point source.
 
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use astrometry::{EarthOrientation, Site, SkyAt};
 use casacore::{Element, Table};
@@ -79,7 +80,8 @@ pub(crate) fn times_from(jd: f64, n: usize) -> Vec<JulianDate> {
 }
 
 pub(crate) fn sky(time: JulianDate) -> SkyAt {
-    SkyAt::new(&site(), time, &EarthOrientation::bundled()).expect("a time of this era")
+    static ORIENTATION: LazyLock<EarthOrientation> = LazyLock::new(EarthOrientation::bundled);
+    SkyAt::new(&site(), time, &ORIENTATION).expect("a time of this era")
 }
 
 pub(crate) fn at_middle(header: &VisHeader) -> SkyAt {
