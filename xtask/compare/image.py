@@ -120,7 +120,7 @@ def _image_size(ms_centre: NDArray, wanted: list[Source]) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="cargo xtask compare --image", description=__doc__)
-    parser.add_argument("--antennas", type=int, default=64)
+    parser.add_argument("--antennas", type=int, default=48)
     parser.add_argument("--keep", action="store_true", help="leave the set and the image in target/compare-scratch/image")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
@@ -142,7 +142,7 @@ def main() -> int:
 def _compare(env: Env, folder: Path, antennas: int, as_json: bool) -> int:
     say = lambda text: print(text, file=sys.stderr)  # noqa: E731
     say("a sky …")
-    files = env.make_group(folder / "in", "--content", "sky", "--antennas", str(antennas))
+    files = env.make_group(folder / "in", "--size", "full", "--channels", "8", "--content", "sky", "--antennas", str(antennas))
     wanted = sources(next((folder / "in").glob("*truth.json")))
     say("contimg convert …")
     ms, _ = env.convert(files, folder / "out", "--centres", "mid")
