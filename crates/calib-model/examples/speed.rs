@@ -14,11 +14,11 @@ use num_complex::Complex64;
 use pulp::{Simd, WithSimd};
 use rustix::thread::{sched_getaffinity, sched_setaffinity, CpuSet};
 
-const ROWS: usize = 512;
+const ROWS: usize = 256;
 const SOURCES: usize = 100;
 const FIRST_HZ: f64 = 1.28e9;
 const STEP_HZ: f64 = 244_140.625;
-const TRIALS: usize = 15;
+const TRIALS: usize = 40;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let cpus = cpus();
@@ -42,6 +42,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
             println!("{channels:>10} {sky:>9} {:>10} {plain_ns:>10.2} {:>8}x", "plain", 1);
         }
+    }
+    for &set in &sets {
+        let one = SkyModel::new(sources(centre, "flat").into_iter().take(1).collect())?;
+        let predictor = Predictor::new(one, Beam::None, Options { instructions: set, ..Options::default() })?;
+        let seconds = pool.install(|| time(&predictor, centre, &uvw_m, 768, TRIALS));
+        let values = (ROWS * 768 * 2) as f64;
+        println!("one source, 768 channels, {}: {:.2} ns and {:.1} GB/s a visibility of 2 correlations", set.name(), seconds * 1e9 / values, 8e-9 * values / seconds);
     }
     if cpus.len() > 1 {
         scaling(&cpus, centre, &uvw_m)?;

@@ -16,7 +16,7 @@ use crate::channels::WIDTHS;
 /// Sources whose tables are worked on together: 16 × 24 × 64 bytes fit a first cache of 32 KiB.
 const SOURCES: usize = 16;
 
-/// Vectors of scratch that [`add_run`] needs.
+/// Vectors of scratch that [`set_run`] needs.
 pub(super) const SCRATCH: usize = SOURCES * (WIDTHS[0] + 4);
 
 /// A run of channels, as the kernel takes it.
@@ -27,27 +27,30 @@ pub(super) struct Run {
     pub(super) width: usize,
 }
 
-/// Adds the even and odd parts of `sources` (component, jansky) to the accumulators (re, im) of the run's channels.
+/// Sets the accumulators (re, im) of the run's channels to the sums over `sources` (component, jansky).
 ///
-/// `delay_s`: of each component. `sums`: whole blocks; E of a pair is kept at its upper channel, O at its lower one.
+/// `delay_s`: of each component. `sums`: whole blocks, of any value. While sources are missing, E of a pair is kept at its upper
+/// channel, O at its lower one.
 #[inline(always)]
-pub(super) fn add_run<S: Simd>(s: S, run: Run, sources: &[(u32, f64)], delay_s: &[S::f64s], sums: &mut [[S::f64s; 2]], scratch: &mut [S::f64s]) {
+pub(super) fn set_run<S: Simd>(s: S, run: Run, sources: &[(u32, f64)], delay_s: &[S::f64s], sums: &mut [[S::f64s; 2]], scratch: &mut [S::f64s]) {
     // The more pairs in registers, the fewer loads; each pair takes four.
     if S::REGISTER_COUNT >= 32 {
-        add::<S, 6>(s, run, sources, delay_s, sums, scratch);
+        set::<S, 6>(s, run, sources, delay_s, sums, scratch);
     } else {
-        add::<S, 3>(s, run, sources, delay_s, sums, scratch);
+        set::<S, 3>(s, run, sources, delay_s, sums, scratch);
     }
 }
 
 #[inline(always)]
-fn add<S: Simd, const T: usize>(s: S, run: Run, sources: &[(u32, f64)], delay_s: &[S::f64s], sums: &mut [[S::f64s; 2]], scratch: &mut [S::f64s]) {
+fn set<S: Simd, const T: usize>(s: S, run: Run, sources: &[(u32, f64)], delay_s: &[S::f64s], sums: &mut [[S::f64s; 2]], scratch: &mut [S::f64s]) {
     let half = run.width / 2;
+    let zero = [s.splat_f64s(0.0); 2];
     let (scratch, _) = scratch.as_chunks_mut::<2>();
     let (state, table) = scratch.split_at_mut(2 * SOURCES);
     let (middle, step) = state.split_at_mut(SOURCES);
     let n_groups = sources.len().div_ceil(SOURCES).max(1);
-    for group in sources.chunks(sources.len().div_ceil(n_groups).max(1)) {
+    for (g, group) in sources.chunks(sources.len().div_ceil(n_groups).max(1)).enumerate() {
+        let (first, last) = (g == 0, g + 1 == n_groups);
         let (middle, step) = (&mut middle[..group.len()], &mut step[..group.len()]);
         let table = &mut table[..group.len() * half];
         let middle_hz = run.first_hz + run.step_hz * 0.5 * (run.width - 1) as f64;
@@ -64,13 +67,16 @@ fn add<S: Simd, const T: usize>(s: S, run: Run, sources: &[(u32, f64)], delay_s:
             let (lower, upper) = block.split_at_mut(half);
             let lower = lower.as_rchunks_mut::<T>().1.iter_mut().rev();
             for ((tile, upper), lower) in tiles.chunks_exact(group.len()).zip(upper.as_chunks_mut::<T>().0).zip(lower) {
-                let (mut even, mut odd) = (*upper, *lower);
+                let (mut even, mut odd) = if first { ([zero; T], [zero; T]) } else { (*upper, *lower) };
                 for (x, pairs) in middle.iter().zip(tile) {
                     for t in 0..T {
                         let [cos, sin] = pairs[t];
                         even[t] = [s.mul_add_e_f64s(x[0], cos, even[t][0]), s.mul_add_e_f64s(x[1], cos, even[t][1])];
                         odd[T - 1 - t] = [s.mul_add_e_f64s(x[0], sin, odd[T - 1 - t][0]), s.mul_add_e_f64s(x[1], sin, odd[T - 1 - t][1])];
                     }
+                }
+                if last {
+                    unfold(s, &mut even, &mut odd);
                 }
                 (*upper, *lower) = (even, odd);
             }
@@ -102,15 +108,12 @@ fn pairs<S: Simd, const T: usize>(s: S, half_angle: [S::f64s; 2], table: &mut [[
     mul(s, half_block, half_block)
 }
 
-/// Turns even and odd parts into channels.
+/// Turns even and odd parts into upper and lower channels, E + iO and E − iO. The odd parts are in reversed order.
 #[inline(always)]
-pub(super) fn unfold<S: Simd>(s: S, width: usize, sums: &mut [[S::f64s; 2]]) {
-    for block in sums.chunks_exact_mut(width) {
-        let (lower, upper) = block.split_at_mut(width / 2);
-        for (lower, upper) in lower.iter_mut().rev().zip(upper) {
-            let ([er, ei], [or, oi]) = (*upper, *lower);
-            *upper = [s.sub_f64s(er, oi), s.add_f64s(ei, or)];
-            *lower = [s.add_f64s(er, oi), s.sub_f64s(ei, or)];
-        }
+fn unfold<S: Simd, const T: usize>(s: S, even: &mut [[S::f64s; 2]; T], odd: &mut [[S::f64s; 2]; T]) {
+    for t in 0..T {
+        let ([er, ei], [or, oi]) = (even[t], odd[T - 1 - t]);
+        even[t] = [s.sub_f64s(er, oi), s.add_f64s(ei, or)];
+        odd[T - 1 - t] = [s.add_f64s(er, oi), s.sub_f64s(ei, or)];
     }
 }

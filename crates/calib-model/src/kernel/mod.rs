@@ -99,11 +99,12 @@ impl WithSimd for Rows<'_, '_> {
         let n_delays = directions.delay.len();
         let n_widths = directions.widths.len();
         let n_sums = 2 * job.channels.plan.n_slots;
-        let vectors = n_delays + n_widths + n_sums * job.channels.planes.len() + flat::SCRATCH;
+        let vectors = n_delays + n_widths + n_sums * job.channels.planes.len() + flat::SCRATCH + output::SCRATCH;
         let (vectors, _) = S::as_mut_simd_f64s(scratch.aligned(vectors * S::F64_LANES));
         let (delays, vectors) = vectors.split_at_mut(n_delays);
         let (widths, vectors) = vectors.split_at_mut(n_widths);
-        let (tables, sums) = vectors.split_at_mut(flat::SCRATCH);
+        let (tables, vectors) = vectors.split_at_mut(flat::SCRATCH);
+        let (tile, sums) = vectors.split_at_mut(output::SCRATCH);
         let (sums, _) = sums.as_chunks_mut::<2>();
         for rows in rows.chunks(S::F64_LANES) {
             let baseline = load(s, uvw_m, rows);
@@ -119,7 +120,7 @@ impl WithSimd for Rows<'_, '_> {
                     add_plane(s, &job.channels.plan, plane, delays, widths, sums, tables);
                 }
             }
-            output::write(s, job, rows, sums, vis);
+            output::write(s, job, rows, sums, vis, tile);
         }
     }
 }
@@ -147,16 +148,17 @@ fn dot<S: Simd>(s: S, baseline: [S::f64s; 3], form: &[f64; 3]) -> S::f64s {
 /// The sums of one Stokes parameter over all of its components.
 #[inline(always)]
 fn add_plane<S: Simd>(s: S, plan: &Plan, plane: &Plane, delays: &[S::f64s], widths: &[S::f64s], sums: &mut [[S::f64s; 2]], tables: &mut [S::f64s]) {
-    sums.fill([s.splat_f64s(0.0); 2]);
+    let zero = [s.splat_f64s(0.0); 2];
     let n_channels = plan.freq_hz.len();
     let (point_fluxes, gaussian_fluxes) = plane.fluxes.split_at(plane.points.len() * n_channels);
     for segment in &plan.segments {
         match *segment {
             Segment::Run { first, len, first_hz, step_hz, slot, width } => {
-                if !plane.flat.is_empty() {
-                    let blocks = &mut sums[slot..slot + len.div_ceil(width) * width];
-                    flat::add_run(s, flat::Run { first_hz, step_hz, width }, &plane.flat, delays, blocks, tables);
-                    flat::unfold(s, width, blocks);
+                let blocks = &mut sums[slot..slot + len.div_ceil(width) * width];
+                if plane.flat.is_empty() {
+                    blocks.fill(zero);
+                } else {
+                    flat::set_run(s, flat::Run { first_hz, step_hz, width }, &plane.flat, delays, blocks, tables);
                 }
                 let run = spectral::Run { first_hz, step_hz };
                 let sums = &mut sums[slot..slot + len];
@@ -170,6 +172,7 @@ fn add_plane<S: Simd>(s: S, plan: &Plan, plane: &Plane, delays: &[S::f64s], widt
             Segment::Scattered { first, len, slot } => {
                 let freq_hz = &plan.freq_hz[first..first + len];
                 let sums = &mut sums[slot..slot + len];
+                sums.fill(zero);
                 for &(component, jy) in &plane.flat {
                     spectral::add_scattered(s, freq_hz, |_| jy, delays[component as usize], None, sums);
                 }

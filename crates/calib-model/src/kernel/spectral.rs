@@ -134,25 +134,66 @@ pub(super) fn add_gaussians<S: Simd>(
     widths: &[S::f64s],
     sums: &mut [[S::f64s; 2]],
 ) {
+    if S::REGISTER_COUNT >= 32 {
+        add_gaussians_by::<S, 2>(s, run, components, fluxes, n_channels, delay_s, widths, sums);
+    } else {
+        add_gaussians_by::<S, 1>(s, run, components, fluxes, n_channels, delay_s, widths, sums);
+    }
+}
+
+#[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "the points' arguments and the widths")]
+fn add_gaussians_by<S: Simd, const N: usize>(
+    s: S,
+    run: Run,
+    components: &[(u32, u32)],
+    fluxes: &[f64],
+    n_channels: usize,
+    delay_s: &[S::f64s],
+    widths: &[S::f64s],
+    sums: &mut [[S::f64s; 2]],
+) {
     for (span, sums) in sums.chunks_mut(SPAN).enumerate() {
         let first = span * SPAN;
         let first_hz = run.first_hz + run.step_hz * first as f64;
-        for (k, &(component, gaussian)) in components.iter().enumerate() {
-            let phasor = Phasor::start(s, delay_s[component as usize], first_hz, run.step_hz);
-            let envelope = Envelope::start(s, widths[gaussian as usize], first_hz, run.step_hz);
-            let fluxes = &fluxes[k * n_channels + first..][..sums.len()];
-            add_gaussian_span(s, [(phasor, envelope)], [fluxes], sums);
+        let n_sums = sums.len();
+        let flux = |k: usize| &fluxes[k * n_channels + first..][..n_sums];
+        let (groups, rest) = components.as_chunks::<N>();
+        for (g, group) in groups.iter().enumerate() {
+            let (phasor, envelope) = start(s, group[0], delay_s, widths, first_hz, run.step_hz);
+            let (mut phasors, mut envelopes, mut rows) = ([phasor; N], [envelope; N], [flux(g * N); N]);
+            for n in 1..N {
+                (phasors[n], envelopes[n]) = start(s, group[n], delay_s, widths, first_hz, run.step_hz);
+                rows[n] = flux(g * N + n);
+            }
+            add_gaussian_span(s, phasors, envelopes, rows, sums);
+        }
+        for (n, &component) in rest.iter().enumerate() {
+            let (phasor, envelope) = start(s, component, delay_s, widths, first_hz, run.step_hz);
+            add_gaussian_span(s, [phasor], [envelope], [flux(groups.len() * N + n)], sums);
         }
     }
 }
 
 #[inline(always)]
-fn add_gaussian_span<S: Simd, const N: usize>(s: S, mut states: [(Phasor<S>, Envelope<S>); N], fluxes: [&[f64]; N], sums: &mut [[S::f64s; 2]]) {
+fn start<S: Simd>(s: S, (component, gaussian): (u32, u32), delay_s: &[S::f64s], widths: &[S::f64s], first_hz: f64, step_hz: f64) -> (Phasor<S>, Envelope<S>) {
+    let phasor = Phasor::start(s, delay_s[component as usize], first_hz, step_hz);
+    (phasor, Envelope::start(s, widths[gaussian as usize], first_hz, step_hz))
+}
+
+#[inline(always)]
+fn add_gaussian_span<S: Simd, const N: usize>(
+    s: S,
+    mut phasors: [Phasor<S>; N],
+    mut envelopes: [Envelope<S>; N],
+    fluxes: [&[f64]; N],
+    sums: &mut [[S::f64s; 2]],
+) {
     let fluxes = fluxes.map(|f| &f[..sums.len()]);
     for (c, sum) in sums.iter_mut().enumerate() {
         let mut total = *sum;
         for n in 0..N {
-            let (p, envelope) = &mut states[n];
+            let (p, envelope) = (&mut phasors[n], &mut envelopes[n]);
             let jy = s.mul_f64s(s.splat_f64s(fluxes[n][c]), envelope.now);
             total = [s.mul_add_e_f64s(jy, p.now[0], total[0]), s.mul_add_e_f64s(jy, p.now[1], total[1])];
             p.advance(s);
