@@ -25,6 +25,7 @@ struct Access {
     String name;
     const ColumnDesc& desc;
     const cct_rows& rows;
+    const bool cellwise;
 
     uint64_t row(uint64_t i) const { return rows.list == nullptr ? rows.first + i : rows.list[i]; }
     Slicer range() const { return Slicer(IPosition(1, rows.first), IPosition(1, rows.count)); }
@@ -36,6 +37,24 @@ struct Access {
         return RefRows(numbers);
     }
 };
+
+// Whether cells of the column must be read and written one by one. TSMDataColumn::accessColumnCells takes it that the
+// rows are the last axis of a hypercube, which is not so for the tiled cell manager (whose cubes are single cells) and
+// not always for the tiled data manager: it then reads past its arrays. getColumnRange comes to the same.
+bool is_cellwise(cct_table* table, const String& name) {
+    if (!table->cellwise_known) {
+        const TableDesc desc = table->table.actualTableDesc();
+        table->cellwise.clear();
+        for (uInt i = 0; i < desc.ncolumn(); i++) {
+            const String& manager = desc[i].dataManagerType();
+            if (manager == "TiledCellStMan" || manager == "TiledDataStMan") {
+                table->cellwise.insert(desc[i].name());
+            }
+        }
+        table->cellwise_known = true;
+    }
+    return table->cellwise.count(name) != 0;
+}
 
 Access access(cct_table* table, const char* column, size_t column_len, const cct_rows* rows, bool write) {
     const String name = text(column, column_len);
@@ -58,17 +77,39 @@ Access access(cct_table* table, const char* column, size_t column_len, const cct
             }
         }
     }
-    return Access{t, name, t.tableDesc().columnDesc(name), *rows};
+    return Access{t, name, t.tableDesc().columnDesc(name), *rows, is_cellwise(table, name)};
+}
+
+// The names that the Rust side uses.
+const char* type_name(DataType type) {
+    switch (type) {
+    case TpBool: return "bool";
+    case TpUChar: return "u8";
+    case TpShort: return "i16";
+    case TpUShort: return "u16";
+    case TpInt: return "i32";
+    case TpUInt: return "u32";
+    case TpInt64: return "i64";
+    case TpFloat: return "f32";
+    case TpDouble: return "f64";
+    case TpComplex: return "complex32";
+    case TpDComplex: return "complex64";
+    case TpString: return "string";
+    case TpRecord: return "record";
+    default: return "other";
+    }
 }
 
 void need_type(const Access& a, DataType type) {
     if (a.desc.dataType() != type) {
-        fail(CCT_TYPE, "column " + a.name + " holds " + ValType::getTypeStr(a.desc.dataType()) + ", not " +
-                           ValType::getTypeStr(type));
+        fail(CCT_TYPE, "column " + a.name + " holds " + type_name(a.desc.dataType()) + ", not " + type_name(type));
     }
 }
 
-bool fixed_shape(const Access& a) { return (a.desc.options() & ColumnDesc::FixedShape) != 0; }
+// A fixed shape may also be given only when the manager is bound; then every cell tells it.
+bool fixed_shape(const Access& a) {
+    return (a.desc.options() & ColumnDesc::FixedShape) != 0 && a.desc.shape().nelements() != 0;
+}
 
 // The shape that every wanted cell has. Cells of a column without a fixed shape are looked at one by one: casacore
 // itself does not check all of them and would read past its arrays.
@@ -157,7 +198,12 @@ void get_values(const Access& a, const cct_slice& slice, T* values, size_t eleme
     ArrayColumn<T> column(a.table, a.name);
     if (slice.ndim == 0) {
         Array<T> out(whole_shape(cell, a.rows.count, elements), values, SHARE);
-        if (a.rows.list == nullptr) {
+        if (a.cellwise) {
+            for (uint64_t i = 0; i < a.rows.count; i++) {
+                Array<T> one(cell, values + i * volume(cell), SHARE);
+                column.get(a.row(i), one);
+            }
+        } else if (a.rows.list == nullptr) {
             column.getColumnRange(a.range(), out);
         } else {
             column.getColumnCells(a.list(), out);
@@ -165,7 +211,12 @@ void get_values(const Access& a, const cct_slice& slice, T* values, size_t eleme
     } else {
         const Slicer part = cell_slicer(a, cell, slice);
         Array<T> out(whole_shape(part.length(), a.rows.count, elements), values, SHARE);
-        if (a.rows.list == nullptr) {
+        if (a.cellwise) {
+            for (uint64_t i = 0; i < a.rows.count; i++) {
+                Array<T> one(part.length(), values + i * volume(part.length()), SHARE);
+                column.getSlice(a.row(i), part, one);
+            }
+        } else if (a.rows.list == nullptr) {
             column.getColumnRange(a.range(), part, out);
         } else {
             column.getColumnCells(a.list(), part, out);
@@ -200,7 +251,11 @@ void put_all(const Access& a, const cct_slice& slice, const T* values, size_t el
     ArrayColumn<T> column(a.table, a.name);
     if (slice.ndim == 0) {
         const Array<T> in = borrowed(whole_shape(cell, a.rows.count, elements), values);
-        if (a.rows.list == nullptr) {
+        if (a.cellwise) {
+            for (uint64_t i = 0; i < a.rows.count; i++) {
+                column.put(a.row(i), borrowed(cell, values + i * volume(cell)));
+            }
+        } else if (a.rows.list == nullptr) {
             column.putColumnRange(a.range(), in);
         } else {
             column.putColumnCells(a.list(), in);
@@ -208,7 +263,11 @@ void put_all(const Access& a, const cct_slice& slice, const T* values, size_t el
     } else {
         const Slicer part = cell_slicer(a, cell, slice);
         const Array<T> in = borrowed(whole_shape(part.length(), a.rows.count, elements), values);
-        if (a.rows.list == nullptr) {
+        if (a.cellwise) {
+            for (uint64_t i = 0; i < a.rows.count; i++) {
+                column.putSlice(a.row(i), part, borrowed(part.length(), values + i * volume(part.length())));
+            }
+        } else if (a.rows.list == nullptr) {
             column.putColumnRange(a.range(), part, in);
         } else {
             column.putColumnCells(a.list(), part, in);

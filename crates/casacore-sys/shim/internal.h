@@ -3,6 +3,7 @@
 #define CONTIMG_CASACORE_INTERNAL_H
 
 #include <cerrno>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,9 @@ struct cct_buffer {
 
 struct cct_table {
     casacore::Table table;
+    // The columns that must be accessed cell by cell, once they are known (column.cc).
+    std::set<std::string> cellwise;
+    bool cellwise_known = false;
 };
 
 namespace shim {

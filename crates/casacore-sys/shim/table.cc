@@ -245,7 +245,10 @@ cct_error* cct_table_has_lock(cct_table* table, int32_t write, int32_t* locked) 
 }
 
 cct_error* cct_table_resync(cct_table* table) {
-    return guarded([&] { table->table.resync(); });
+    return guarded([&] {
+        table->cellwise_known = false;
+        table->table.resync();
+    });
 }
 
 cct_error* cct_table_rows(cct_table* table, uint64_t* rows) {
@@ -287,6 +290,7 @@ cct_error* cct_table_add_columns(cct_table* table, const uint8_t* layout, size_t
                 fail(CCT_EXISTS, "column " + what.desc[i].name() + " exists already");
             }
         }
+        table->cellwise_known = false;
         table->table.addColumn(what.desc, what.managers);
         put_column_keywords(table->table, what.column_keywords);
     });
@@ -297,6 +301,7 @@ cct_error* cct_table_remove_column(cct_table* table, const char* name, size_t na
         need_writable(table->table);
         const String column = text(name, name_len);
         need_column(table->table, column);
+        table->cellwise_known = false;
         table->table.removeColumn(column);
     });
 }
@@ -334,8 +339,10 @@ cct_error* cct_table_put_info(cct_table* table, const char* type, size_t type_le
         info.setType(text(type, type_len));
         info.setSubType(text(subtype, subtype_len));
         info.readmeClear();
+        // casacore ends each line itself, the last one too.
+        const bool ended = readme_len != 0 && readme[readme_len - 1] == '\n';
         if (readme_len != 0) {
-            info.readmeAddLine(text(readme, readme_len));
+            info.readmeAddLine(text(readme, ended ? readme_len - 1 : readme_len));
         }
         table->table.flushTableInfo();
     });

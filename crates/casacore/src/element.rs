@@ -31,10 +31,14 @@ pub enum DataType {
     Complex64,
     /// `String`. Bytes that are not UTF-8 are read as Latin-1.
     String,
+    /// A record in every cell, such as SOURCE_MODEL of old Measurement Sets; listed, not read.
+    Record,
+    /// A type that this crate neither reads nor creates.
+    Other,
 }
 
 impl DataType {
-    const ALL: [(Self, i32, &'static str); 12] = [
+    const ALL: [(Self, i32, &'static str); 14] = [
         (Self::Bool, 0, "bool"),
         (Self::U8, 2, "u8"),
         (Self::I16, 3, "i16"),
@@ -47,6 +51,8 @@ impl DataType {
         (Self::Complex32, 9, "complex32"),
         (Self::Complex64, 10, "complex64"),
         (Self::String, 11, "string"),
+        (Self::Record, 25, "record"),
+        (Self::Other, 26, "other"),
     ];
 
     /// casacore's number of the type (`DataType.h`: `TpBool`, …).
@@ -54,8 +60,14 @@ impl DataType {
         Self::ALL.iter().find(|entry| entry.0 == self).map_or(-1, |entry| entry.1)
     }
 
+    /// The type of a column.
+    pub(crate) fn of_column(code: i32) -> Self {
+        Self::ALL.iter().find(|entry| entry.1 == code).map_or(Self::Other, |entry| entry.0)
+    }
+
+    /// The type of a single value.
     pub(crate) fn from_code(code: i32) -> Option<Self> {
-        Self::ALL.iter().find(|entry| entry.1 == code).map(|entry| entry.0)
+        Some(Self::of_column(code)).filter(|kind| !matches!(kind, Self::Record | Self::Other))
     }
 
     /// casacore's number of an array of the type (`TpArrayBool`, …).
@@ -74,7 +86,7 @@ impl DataType {
         }
     }
 
-    /// Bytes of one value in memory; none for strings.
+    /// Bytes of one value in memory; none for strings and what is not read.
     #[must_use]
     pub fn size(self) -> Option<usize> {
         Some(match self {
@@ -83,7 +95,7 @@ impl DataType {
             Self::I32 | Self::U32 | Self::F32 => 4,
             Self::I64 | Self::F64 | Self::Complex32 => 8,
             Self::Complex64 => 16,
-            Self::String => return None,
+            Self::String | Self::Record | Self::Other => return None,
         })
     }
 }
@@ -140,7 +152,10 @@ mod tests {
     #[test]
     fn codes_are_casacores() {
         for (kind, code, _) in DataType::ALL {
-            assert_eq!(DataType::from_code(code), Some(kind));
+            assert_eq!(DataType::of_column(code), kind);
+            if matches!(kind, DataType::Record | DataType::Other) {
+                continue;
+            }
             assert_eq!(DataType::from_array_code(kind.array_code()), Some(kind));
         }
         // DataType.h: TpArrayBool = 13, TpArrayString = 24.

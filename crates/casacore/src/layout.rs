@@ -364,7 +364,7 @@ pub(crate) fn column_from_record(record: &Record) -> Option<ColumnDesc> {
     let options = i32::try_from(integer("options")?).ok()?;
     Some(ColumnDesc {
         name: record.get("name")?.as_str()?.into(),
-        kind: DataType::from_code(i32::try_from(integer("type")?).ok()?)?,
+        kind: DataType::of_column(i32::try_from(integer("type")?).ok()?),
         cell,
         comment: record.get("comment")?.as_str()?.into(),
         direct: options & DIRECT != 0,

@@ -458,7 +458,7 @@ pub(crate) mod wire {
                 DataType::Complex32 => Value::Complex32(self.complex32()?),
                 DataType::Complex64 => Value::Complex64(self.complex64()?),
                 DataType::String => Value::String(self.string()?),
-                DataType::U16 => return None,
+                DataType::U16 | DataType::Record | DataType::Other => return None,
             })
         }
 
@@ -495,7 +495,7 @@ pub(crate) mod wire {
                 DataType::Complex32 => get!(Complex32, self.complex32()?),
                 DataType::Complex64 => get!(Complex64, self.complex64()?),
                 DataType::String => get!(String, self.string()?),
-                DataType::U16 => return None,
+                DataType::U16 | DataType::Record | DataType::Other => return None,
             };
             Some(Array { shape, values })
         }

@@ -338,7 +338,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// What casacore says; a column of a type that this crate does not know.
+    /// What casacore says.
     pub fn columns(&self) -> Result<Vec<ColumnDesc>> {
         let mut columns = self.describe(|all| {
             let columns = all.get("columns")?.as_record()?;
