@@ -51,7 +51,7 @@ impl fmt::Display for NotTiled {
 
 /// A column whose tiles are read, and written if so opened, straight from its file.
 ///
-/// It is `Sync`: threads share it. See the [module](self) for the layout and for what holds while writing.
+/// It is `Sync`: threads share it. See the [module](crate::tiles) for the layout and for what holds while writing.
 #[derive(Debug)]
 pub struct TiledColumn {
     pub(super) name: String,
@@ -177,7 +177,7 @@ impl TiledColumn {
             written: None,
             writer: None,
         };
-        opened.check_length(&damaged)?;
+        opened.check_length(damaged)?;
         Ok(opened)
     }
 

@@ -62,7 +62,7 @@ fn rows_and_columns_are_added_and_removed() {
     assert_eq!(table.read_vec::<i64>("N", 0..3).unwrap(), [0, 20, 40]);
 
     let model = ColumnDesc::fixed("MODEL_DATA", DataType::Complex32, [4, 2]).keyword("CHANNEL_SELECTION", 1);
-    table.add_columns(&[model.clone()], Manager::tiled_column("Model", [2, 4, 2])).unwrap();
+    table.add_columns(std::slice::from_ref(&model), Manager::tiled_column("Model", [2, 4, 2])).unwrap();
     table.close().unwrap();
     let mut table = Table::open_rw(&path).unwrap();
     assert_eq!(table.columns().unwrap()[1], model);
