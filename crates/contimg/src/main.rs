@@ -1,2 +1,44 @@
-//! The `contimg` program.
-fn main() {}
+//! The `contimg` program: arguments in, libraries called, results out. See `contimg --help`.
+
+mod args;
+mod budget;
+mod clean;
+mod convert;
+mod demo;
+mod failure;
+mod picture;
+mod plan;
+mod progress;
+mod protocol;
+mod size;
+mod supervise;
+mod survey;
+mod worker;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(tracing_subscriber::EnvFilter::from_env("CONTIMG_LOG"))
+        .init();
+    let result = match &cli.command {
+        Command::Plan(args) => plan::run(args),
+        Command::Convert(args) => convert::run(args),
+        Command::Demo(args) => demo::run(args),
+        Command::Clean(args) => clean::run(args),
+        Command::Worker => return worker::run(),
+    };
+    match result {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::from(failure.class.exit_code())
+        }
+    }
+}
