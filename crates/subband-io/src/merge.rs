@@ -60,7 +60,7 @@ impl SubbandGroup {
                 match bulk {
                     Some(bulk) => {
                         bulk.read_vis(rows.clone(), Rows { out: &mut vis[at..], stride }, scratch)?;
-                        bulk.read_flags(rows.clone(), scratch, &mut |band, pieces| {
+                        bulk.read_flags(rows.clone(), scratch, |band, pieces| {
                             let out = &mut flags[(band.start - first) * stride + at..];
                             bulk.flags_across.scatter(pieces, band.len(), out, stride, |b: u8| b != 0);
                         })?;
@@ -70,7 +70,7 @@ impl SubbandGroup {
                             }
                         };
                         let mut uniform = None;
-                        bulk.read_weights(rows.clone(), scratch, &mut uniform, &mut |band, pieces, before| {
+                        bulk.read_weights(rows.clone(), scratch, &mut uniform, |band, pieces, before| {
                             if let Some(weight) = before {
                                 fill(nsamples, weight);
                             }
@@ -109,5 +109,19 @@ impl SubbandGroup {
     }
 }
 
-/// Asks for large pages, which halve the time that first touching gigabytes takes. Only a request.
-fn huge_pages<T>(_values: &mut [T]) {}
+/// Asks for large pages, which make the first touch of gigabytes several times cheaper. Only a request: where the system
+/// does not grant it, nothing changes.
+#[expect(unsafe_code, reason = "advice about the pages of an allocation")]
+fn huge_pages<T>(values: &mut [T]) {
+    const PAGE: usize = 2 << 20;
+    let bytes = std::mem::size_of_val(values);
+    let skip = values.as_ptr().cast::<u8>().align_offset(PAGE);
+    let Some(length) = bytes.checked_sub(skip).map(|n| n / PAGE * PAGE).filter(|&n| n > 0) else { return };
+    // SAFETY: the range is inside the slice, which is borrowed mutably here, and this advice does not change its contents.
+    let advised = unsafe {
+        rustix::mm::madvise(values.as_mut_ptr().cast::<u8>().add(skip).cast(), length, rustix::mm::Advice::LinuxHugepage)
+    };
+    if let Err(error) = advised {
+        tracing::debug!(%error, "no large pages");
+    }
+}

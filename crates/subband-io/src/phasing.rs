@@ -1,19 +1,5 @@
-//! How the visibilities of a file are phased.
-//!
-//! What is equal to pyuvdata's reading, and what is refused:
-//!
-//! - `phase_center_catalog` (UVH5 1.0 and later): centres of the type `sidereal` in the frames `icrs`, `fk5` (J2000) and
-//!   `fk4` (B1950) without proper motion, and of the type `driftscan` (azimuth and elevation), are read as they are, with
-//!   the row's centre from `phase_center_id_array`. `unprojected` is no phase centre. Refused when a row uses them:
-//!   `ephem`, `near_field`, other frames and equinoxes, proper motions, and a mixture of projected and unprojected rows.
-//! - Before that, `phase_type` says `phased`, with `phase_center_ra`, `phase_center_dec` and `phase_center_frame`: read in
-//!   `icrs` (the default) and `fk5`. Those files may come from pyuvdata's old phasing, whose `w` differs a little from today's;
-//!   pyuvdata then recomputes UVW from the antenna positions and turns the visibilities by the difference in `w`. A
-//!   writer that does the same with [`VisBlock::file_uvw_m`](vis_types::VisBlock::file_uvw_m) gets the same result. The
-//!   frame `gcrs` is refused: it needs re-phasing.
-//! - Anything else (`drift`, `unknown`, nothing) is unprojected, as pyuvdata assumes.
-//! - Unprojected files whose extra keywords say `phase_center_epoch = HADEC` and `ha_phase_center = 0` are fringe-stopped
-//!   on the meridian, whatever their `phase_type` claims; that is the DSA-110 writer, and pyuvdata does not know it.
+//! How the visibilities of a file are phased. What is equal to pyuvdata's reading, and what is refused, is in the crate's
+//! documentation.
 
 use vis_types::{Direction, FilePhasing, Frame, PhaseCentre};
 

@@ -129,12 +129,12 @@ impl SubbandGroup {
         };
         bulk.read_vis(rows.clone(), Rows { out: slab.vis_slice_mut(), stride }, scratch)?;
         let first = rows.start;
-        bulk.read_flags(rows.clone(), scratch, &mut |band, pieces| {
+        bulk.read_flags(rows.clone(), scratch, |band, pieces| {
             let out = &mut slab.flags_mut()[(band.start - first) * stride..];
             bulk.flags_across.scatter(pieces, band.len(), out, stride, |b: u8| b != 0);
         })?;
         let mut uniform = None;
-        bulk.read_weights(rows, scratch, &mut uniform, &mut |band, pieces, uniform| {
+        bulk.read_weights(rows, scratch, &mut uniform, |band, pieces, uniform| {
             // The bands before this one were uniform; from here each has its own.
             if let Some(weight) = uniform {
                 slab.set_uniform_weight(weight);
@@ -218,7 +218,7 @@ impl Bulk {
         &self,
         rows: Range<usize>,
         scratch: &mut Scratch,
-        put: &mut dyn FnMut(Range<usize>, &[&[u8]]),
+        mut put: impl FnMut(Range<usize>, &[&[u8]]),
     ) -> Result<(), Error> {
         for_each_band(&self.flags, &self.source, rows, &mut scratch.buffers, |band, loaded| {
             with_pieces(loaded.len(), |i| loaded.piece(i), |pieces| {
@@ -239,7 +239,7 @@ impl Bulk {
         rows: Range<usize>,
         scratch: &mut Scratch,
         uniform: &mut Option<f32>,
-        put: &mut dyn FnMut(Range<usize>, &[&[f32]], Option<f32>),
+        mut put: impl FnMut(Range<usize>, &[&[f32]], Option<f32>),
     ) -> Result<(), Error> {
         let Scratch { buffers, real, .. } = scratch;
         let native = is_native_f32(self.nsamples.element());

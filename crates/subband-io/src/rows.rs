@@ -260,7 +260,7 @@ impl Builder {
     }
 
     fn finish(mut self) -> RowAxis {
-        if self.rows.is_none() && !self.baselines.is_empty() && self.n % self.baselines.len() != 0 {
+        if self.rows.is_none() && !self.baselines.is_empty() && !self.n.is_multiple_of(self.baselines.len()) {
             self.rows = Some((0..self.n).map(|i| self.grid_row(i)).collect());
         }
         let Some(rows) = self.rows else {

@@ -30,10 +30,9 @@ impl SourceFile {
         if !meta.is_file() {
             return Err(Error::NotHdf5 { path: path.to_owned(), found: "not a regular file".to_owned() });
         }
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
-            Err(rustix::io::Errno::WOULDBLOCK) => return Err(Error::StillBeingWritten { path: path.to_owned() }),
-            // File systems without locks (some network ones) say so in several ways; HDF5 goes on there, too.
-            Ok(()) | Err(_) => {}
+        // File systems without locks (some network ones) say so in several ways; HDF5 goes on there, too.
+        if let Err(rustix::io::Errno::WOULDBLOCK) = rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
+            return Err(Error::StillBeingWritten { path: path.to_owned() });
         }
         let source = Self { file, path: path.to_owned(), bytes: meta.len() };
         source.check_superblock()?;

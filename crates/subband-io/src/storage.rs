@@ -258,16 +258,15 @@ impl Storage {
             let mut see = || {
                 let at = squeeze_offset(axes, at)?;
                 let mut index = 0;
-                for axis in 0..3 {
-                    let k = at[axis] / self.chunk[axis];
-                    if at[axis] % self.chunk[axis] != 0 {
+                for ((at, size), n) in at.into_iter().zip(self.chunk).zip(self.grid) {
+                    if at % size != 0 {
                         return None;
                     }
                     // Chunks beyond the present extent are left over from a dataset that was once larger.
-                    if k >= self.grid[axis] {
+                    if at / size >= n {
                         return Some(());
                     }
-                    index = index * self.grid[axis] + k;
+                    index = index * n + at / size;
                 }
                 address.checked_add(size).filter(|&end| end <= source.bytes() && size > 0)?;
                 if pipeline.is_some() {

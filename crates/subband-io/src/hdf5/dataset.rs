@@ -146,11 +146,14 @@ impl Dataset {
     }
 
     /// Reads all elements into `out`, converted to the memory type.
-    fn read_into<T>(&self, memory_type: hid_t, out: &mut [T]) -> Result<(), Error> {
+    ///
+    /// # Safety
+    /// `out` has room for every element of the dataset in the memory type, and any value of that type is a valid `T`.
+    unsafe fn read_into<T>(&self, memory_type: hid_t, out: &mut [T]) -> Result<(), Error> {
         if out.is_empty() {
             return Ok(());
         }
-        // SAFETY: `out` has room for every element of the dataset's space in the memory type; callers make it so.
+        // SAFETY: the caller made `out` large enough; the dataset is open.
         check(|| unsafe { H5Dread(self.id.0, memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, out.as_mut_ptr().cast::<c_void>()) })
             .map(drop)
             .map_err(|e| self.failed(e))
@@ -162,7 +165,8 @@ impl Dataset {
             return Err(self.wrong_type("numbers"));
         }
         let mut out = vec![0.0_f64; self.count(8)?];
-        self.read_into(*H5T_NATIVE_DOUBLE, &mut out)?;
+        // SAFETY: one double for each element.
+        unsafe { self.read_into(*H5T_NATIVE_DOUBLE, &mut out) }?;
         Ok(out)
     }
 
@@ -172,7 +176,8 @@ impl Dataset {
             return Err(self.wrong_type("integers"));
         }
         let mut out = vec![0_i64; self.count(8)?];
-        self.read_into(*H5T_NATIVE_INT64, &mut out)?;
+        // SAFETY: one 64-bit integer for each element.
+        unsafe { self.read_into(*H5T_NATIVE_INT64, &mut out) }?;
         Ok(out)
     }
 
@@ -182,7 +187,8 @@ impl Dataset {
             return Err(self.wrong_type("booleans"));
         }
         let mut out = vec![0_u8; self.count(1)?];
-        self.read_into(self.datatype.0, &mut out)?;
+        // SAFETY: the elements are single bytes, read as stored.
+        unsafe { self.read_into(self.datatype.0, &mut out) }?;
         Ok(out.into_iter().map(|b| b != 0).collect())
     }
 
@@ -236,13 +242,15 @@ impl Dataset {
             Element::FixedString(length) => {
                 let n = self.count(length)?;
                 let mut bytes = vec![0_u8; n * length];
-                self.read_into(self.datatype.0, &mut bytes)?;
+                // SAFETY: `length` bytes for each element, which is the size of the type.
+                unsafe { self.read_into(self.datatype.0, &mut bytes) }?;
                 Ok(bytes.chunks_exact(length).map(clean).collect())
             }
             Element::VarString => {
                 let mut pointers = vec![std::ptr::null_mut::<c_char>(); self.count(size_of::<usize>())?];
                 sync(|| {
-                    self.read_into(self.datatype.0, &mut pointers)?;
+                    // SAFETY: an element of a variable string is one pointer in memory.
+                    unsafe { self.read_into(self.datatype.0, &mut pointers) }?;
                     let strings = pointers
                         .iter()
                         .map(|&p| {
@@ -283,7 +291,8 @@ impl Dataset {
             match unsafe { H5Pget_layout(self.create.0) } {
                 H5D_layout_t::H5D_COMPACT => {
                     let mut bytes = vec![0_u8; self.count(element_bytes)? * element_bytes];
-                    self.read_into(self.datatype.0, &mut bytes)?;
+                    // SAFETY: callers pass the size of the type, so there are as many bytes as the elements have.
+                    unsafe { self.read_into(self.datatype.0, &mut bytes) }?;
                     Ok(RawLayout::Compact(bytes))
                 }
                 H5D_layout_t::H5D_CONTIGUOUS => {
@@ -361,23 +370,23 @@ impl Dataset {
     }
 
     /// Visits every chunk that was written: its first element's indices, filter mask, address and stored size.
-    pub(crate) fn visit_chunks(&self, mut visit: impl FnMut(&[u64], u32, u64, u64)) -> Result<(), Error> {
-        struct Visitor<'a> {
+    pub(crate) fn visit_chunks<F: FnMut(&[u64], u32, u64, u64)>(&self, visit: F) -> Result<(), Error> {
+        struct Visitor<F> {
             rank: usize,
-            visit: &'a mut dyn FnMut(&[u64], u32, u64, u64),
+            visit: F,
         }
-        unsafe extern "C" fn one(at: *const hsize_t, mask: c_uint, address: haddr_t, size: hsize_t, data: *mut c_void) -> c_int {
+        unsafe extern "C" fn one<F: FnMut(&[u64], u32, u64, u64)>(at: *const hsize_t, mask: c_uint, address: haddr_t, size: hsize_t, data: *mut c_void) -> c_int {
             // SAFETY: `data` is the visitor below, alive during the iteration; `at` has as many entries as the dataset
             // dimensions. A panic must not unwind into C, so it ends the iteration as an error.
             let outcome = std::panic::catch_unwind(|| unsafe {
-                let visitor = &mut *data.cast::<Visitor<'_>>();
+                let visitor = &mut *data.cast::<Visitor<F>>();
                 (visitor.visit)(std::slice::from_raw_parts(at, visitor.rank), mask, address, size);
             });
             if outcome.is_ok() { 0 } else { -1 }
         }
-        let mut visitor = Visitor { rank: self.dims().len(), visit: &mut visit };
+        let mut visitor = Visitor { rank: self.dims().len(), visit };
         // SAFETY: the dataset is open and chunked; the visitor outlives the call.
-        check(|| unsafe { H5Dchunk_iter(self.id.0, H5P_DEFAULT, Some(one), (&raw mut visitor).cast()) })
+        check(|| unsafe { H5Dchunk_iter(self.id.0, H5P_DEFAULT, Some(one::<F>), (&raw mut visitor).cast()) })
             .map(drop)
             .map_err(|e| self.failed(e))
     }

@@ -14,7 +14,7 @@ use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::path::Path;
 use std::rc::Rc;
 
-use hdf5_metno::globals::{H5P_FILE_ACCESS, H5P_LINK_ACCESS};
+use hdf5_metno::globals::H5P_FILE_ACCESS;
 use hdf5_metno::sync::sync;
 use hdf5_metno_sys::h5::{H5_index_t, H5_iter_order_t};
 use hdf5_metno_sys::h5e::{H5E_DEFAULT, H5E_direction_t, H5E_error2_t, H5Eclear2, H5Ewalk2};
@@ -23,7 +23,7 @@ use hdf5_metno_sys::h5g::{H5G_info_t, H5Gget_info};
 use hdf5_metno_sys::h5i::{H5I_type_t, H5Idec_ref, H5Iget_type, hid_t};
 use hdf5_metno_sys::h5l::{H5L_info2_t, H5L_type_t, H5Lexists, H5Lget_info2, H5Lget_name_by_idx};
 use hdf5_metno_sys::h5o::H5Oopen;
-use hdf5_metno_sys::h5p::{H5P_DEFAULT, H5Pcreate, H5Pset_fclose_degree, H5Pset_file_locking, H5Pset_nlinks};
+use hdf5_metno_sys::h5p::{H5P_DEFAULT, H5Pcreate, H5Pset_fclose_degree, H5Pset_file_locking};
 
 pub(crate) use dataset::{Dataset, Filter, RawLayout};
 pub(crate) use element::{Element, Part};
@@ -145,13 +145,14 @@ impl Group {
         let Some(c) = c_name(name) else { return Ok(None) };
         let failed = self.failed(name);
         sync(|| {
-            // SAFETY: the group is open and the name is a C string.
-            if check(|| unsafe { H5Lexists(self.id.0, c.as_ptr(), H5P_DEFAULT) }).map_err(&failed)? == 0 {
-                return Ok(None);
-            }
             let mut link = H5L_info2_t::default();
-            // SAFETY: as above, and `link` is a valid place for the answer.
-            check(|| unsafe { H5Lget_info2(self.id.0, c.as_ptr(), &raw mut link, H5P_DEFAULT) }).map_err(&failed)?;
+            // SAFETY: the group is open, the name is a C string, and `link` is a valid place for the answer.
+            let known = check(|| unsafe { H5Lget_info2(self.id.0, c.as_ptr(), &raw mut link, H5P_DEFAULT) });
+            if let Err(failure) = known {
+                // SAFETY: as above.
+                let exists = check(|| unsafe { H5Lexists(self.id.0, c.as_ptr(), H5P_DEFAULT) }).map_err(&failed)?;
+                return if exists == 0 { Ok(None) } else { Err(failed(failure)) };
+            }
             let construct = match link.type_ {
                 H5L_type_t::H5L_TYPE_HARD => None,
                 H5L_type_t::H5L_TYPE_SOFT => Some(Construct::SoftLink),
@@ -160,12 +161,8 @@ impl Group {
             if let Some(construct) = construct {
                 return Err(Error::Refused { path: self.path.to_path_buf(), object: self.full_name(name), construct });
             }
-            // SAFETY: as above.
-            let access = id(|| unsafe { H5Pcreate(*H5P_LINK_ACCESS) }).map_err(&failed)?;
-            // SAFETY: the property list is open. No chain of links is followed.
-            check(|| unsafe { H5Pset_nlinks(access.0, 1) }).map_err(&failed)?;
-            // SAFETY: the group and the property list are open, the name is a C string.
-            let object = id(|| unsafe { H5Oopen(self.id.0, c.as_ptr(), access.0) }).map_err(&failed)?;
+            // SAFETY: the group is open and the name is a C string; the link is hard, so nothing outside the file is opened.
+            let object = id(|| unsafe { H5Oopen(self.id.0, c.as_ptr(), H5P_DEFAULT) }).map_err(&failed)?;
             // SAFETY: the object is open.
             let kind = unsafe { H5Iget_type(object.0) };
             Ok(Some((object, kind)))

@@ -59,7 +59,6 @@ fn a_file_cut_while_it_is_open_is_an_error() {
 fn random_damage_never_panics() {
     let dir = tempfile::tempdir().expect("a folder");
     let whole = tiny(dir.path());
-    let path = dir.path().join("damaged_sb00.hdf5");
     // Xorshift (Marsaglia 2003): the same damage in every run.
     let mut state = 0x9e37_79b9_u64;
     let mut random = |below: usize| {
@@ -69,7 +68,9 @@ fn random_damage_never_panics() {
         (state % below as u64) as usize
     };
     let mut errors = 0;
-    for _ in 0..1000 {
+    for i in 0..1000 {
+        // A new name each time: file systems sync a file that is overwritten.
+        let path = dir.path().join(format!("damaged{i}_sb00.hdf5"));
         let mut bytes = whole.clone();
         for _ in 0..=random(3) {
             let at = if random(2) == 0 { random(4096.min(bytes.len())) } else { random(bytes.len()) };
@@ -81,6 +82,7 @@ fn random_damage_never_panics() {
         }
         std::fs::write(&path, &bytes).expect("written");
         errors += usize::from(use_file(&path).is_err());
+        std::fs::remove_file(&path).expect("removed");
     }
     assert!(errors > 100, "only {errors} of 1000 were noticed");
 }

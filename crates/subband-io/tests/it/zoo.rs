@@ -111,7 +111,7 @@ fn every_variant_is_read_exactly_and_every_fault_named() {
                     ("wrong-baselines", Error::Disagree { what, .. }) => what.contains("baselines"),
                     ("wrong-correlations", Error::Disagree { what, .. }) => what.contains("correlations"),
                     ("wrong-pointing", Error::Disagree { what, .. }) => what.contains("pointing"),
-                    ("wrong-antennas", Error::Disagree { what, .. }) => what.contains("antennas"),
+                    ("wrong-antennas", Error::Disagree { what, .. }) => what.contains("antenna"),
                     ("other-channels", Error::Disagree { what, .. }) => what.contains("channels"),
                     _ => false,
                 };
