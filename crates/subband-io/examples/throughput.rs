@@ -22,6 +22,13 @@ fn best<T>(mut run: impl FnMut() -> T) -> f64 {
         .fold(f64::INFINITY, f64::min)
 }
 
+/// A line of `/proc/self/status`, bytes.
+fn memory(name: &str) -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|l| l.starts_with(name)).unwrap_or_default();
+    line.split_whitespace().nth(1).and_then(|n| n.parse::<usize>().ok()).unwrap_or(0) * 1024
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut paths = Vec::new();
     let mut threads = 1;
@@ -84,6 +91,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             group.read_window(w, start..(start + rows).min(group.n_rows()), slab, scratch).expect("reads");
         }));
     }));
+    let mut scratch = Scratch::default();
+    group.read_rows(0..group.row_alignment().min(group.n_rows()), &mut VisBlock::default(), &mut scratch)?;
+    println!("mean read          {:8.0} bytes", scratch.bytes_read() as f64 / scratch.reads() as f64);
     rate("merge", best(|| pool.install(|| group.merge()).map(|m| m.bytes())));
+    let before = memory("VmRSS:");
+    // The peak counts from now.
+    std::fs::write("/proc/self/clear_refs", "5")?;
+    let merged = pool.install(|| group.merge())?;
+    let taken = memory("VmHWM:").saturating_sub(before);
+    println!("merge takes {taken} bytes for arrays of {}", merged.bytes());
     Ok(())
 }

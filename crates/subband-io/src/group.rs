@@ -113,8 +113,19 @@ impl SubbandGroup {
         if files.is_empty() {
             return Err(Error::NoFiles);
         }
+        // Whether it is one observation comes first: of files from two, overlapping channels are not what is wrong.
+        let first = &files[0];
+        for file in &files[1..] {
+            check_headers(first, file)?;
+        }
+        let antennas = &first.header.telescope.antennas;
+        let rows = first.rows.axis(&first.source, antennas, &mut Buffers::default())?;
+        files[1..].par_iter().try_for_each_init(Buffers::default, |buffers, file| {
+            file.rows.check(&file.source, antennas, &rows, &first.source, options.time_tolerance_s, buffers)
+        })?;
+
         let channels = files
-            .iter_mut()
+            .iter()
             .map(|f| {
                 let subband = subband_of_name(f.source.path());
                 FileChannels::new(f.source.path(), subband, f.header.channels.clone(), options.frequency_tolerance)
@@ -127,16 +138,6 @@ impl SubbandGroup {
             tolerance: options.frequency_tolerance,
         };
         let planned = arrange(&channels, wanted)?;
-        let reference = planned.iter().find_map(|p| p.file).unwrap_or(0);
-        let first = &files[reference];
-        for file in &files {
-            check_headers(first, file)?;
-        }
-        let antennas = &first.header.telescope.antennas;
-        let rows = first.rows.axis(&first.source, antennas, &mut Buffers::default())?;
-        files.par_iter().enumerate().filter(|(i, _)| *i != reference).try_for_each_init(Buffers::default, |buffers, (_, file)| {
-            file.rows.check(&file.source, antennas, &rows, &first.source, options.time_tolerance_s, buffers)
-        })?;
 
         let order = output_order(&first.header.correlations);
         let header = VisHeader {
@@ -151,13 +152,13 @@ impl SubbandGroup {
             extra: first.header.extra.clone(),
         };
         let uvw = match header.phasing {
-            FilePhasing::Phased { .. } => files[reference].uvw.take(),
+            FilePhasing::Phased { .. } => files[0].uvw.take(),
             _ => None,
         };
         let mut bulks: Vec<Option<Bulk>> =
             files.into_iter().zip(&channels).map(|(f, c)| Some(Bulk::new(f, c.descending))).collect();
         let windows = planned.iter().map(|p| p.file.and_then(|i| bulks[i].take())).collect();
-        let first = planned.iter().position(|p| p.file == Some(reference)).unwrap_or(0);
+        let first = planned.iter().position(|p| p.file == Some(0)).unwrap_or(0);
         Ok(Self { header, windows, uvw, first })
     }
 

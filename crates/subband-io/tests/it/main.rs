@@ -3,6 +3,7 @@
 mod damaged;
 mod grouping;
 mod oracle;
+mod phasing;
 mod real_files;
 mod refused;
 mod zoo;
