@@ -8,7 +8,7 @@ use crate::model::Position;
 use crate::{Error, Shape, SkyModel};
 
 /// The directions of east, north and the centre of a tangent plane as unit vectors of the sphere: the axes of u, v and w
-/// (Thompson, Moran & Swenson, 3rd edition, section 3.1). Sines and cosines make a wrap of the longitude harmless.
+/// (Thompson, Moran & Swenson, 3rd edition, section 3.1).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct TangentFrame {
     pub(crate) east: [f64; 3],
@@ -71,15 +71,16 @@ pub(crate) fn directions(model: &SkyModel, centre: Direction, field: usize) -> R
                 (vector, TangentFrame::at(vector[1].atan2(vector[0]), vector[2].clamp(-1.0, 1.0).asin()))
             }
         };
-        let (l, m, n) = match component.position {
-            Position::Sky(_) => (dot(vector, frame.east), dot(vector, frame.north), dot(vector, frame.centre)),
-            Position::Cosines { l, m } => (l, m, (1.0 - l * l - m * m).sqrt()),
+        let [l, m, n_less_1] = match component.position {
+            Position::Sky(d) => cosines(d, centre),
+            Position::Cosines { l, m } => {
+                let sum = l * l + m * m;
+                [l, m, -sum / (1.0 + (1.0 - sum).sqrt())]
+            }
         };
-        if n <= 0.0 {
+        if n_less_1 <= -1.0 {
             return Err(Error::BelowHorizon { component: model.label(index), field, angle_deg: angle(vector, frame.centre).to_degrees() });
         }
-        // n − 1 without the cancellation.
-        let n_less_1 = -(l * l + m * m) / (1.0 + n);
         out.delay.push([l, m, n_less_1].map(|x| x / SPEED_OF_LIGHT_M_PER_S));
         out.vectors.push(vector);
         if let Shape::Gaussian { major_rad, minor_rad, angle_rad } = component.shape {
@@ -87,6 +88,17 @@ pub(crate) fn directions(model: &SkyModel, centre: Direction, field: usize) -> R
         }
     }
     Ok(out)
+}
+
+/// l, m and n − 1 of a direction (Thompson, Moran & Swenson, 3rd edition, section 3.1), with half angles instead of differences
+/// of cosines: small separations keep all of their digits, a source at the centre has no phase at all, and a wrap of the
+/// longitude is harmless.
+fn cosines(d: Direction, centre: Direction) -> [f64; 3] {
+    let (lon, lat) = (d.lon_rad - centre.lon_rad, d.lat_rad - centre.lat_rad);
+    let (sin_lat, cos_lat) = centre.lat_rad.sin_cos();
+    let haversine = |x: f64| (0.5 * x).sin().powi(2);
+    let along = d.lat_rad.cos() * haversine(lon);
+    [d.lat_rad.cos() * lon.sin(), lat.sin() + 2.0 * along * sin_lat, -2.0 * (haversine(lat) + along * cos_lat)]
 }
 
 /// The linear forms of a Gaussian: baseline components along its axes, in its own tangent plane, scaled to the exponent's root.

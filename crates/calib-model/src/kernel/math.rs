@@ -7,7 +7,7 @@ const ROUND: f64 = 6_755_399_441_055_744.0;
 
 /// sin(πr/2)/r and cos(πr/2) as polynomials of r² for r in ±1/2, interpolated at Chebyshev points: off by 6·10⁻¹⁷ and 10⁻¹⁶.
 const SIN: [f64; 7] = [
-    1.570_796_326_794_896_6,
+    std::f64::consts::FRAC_PI_2,
     -0.645_964_097_506_244_3,
     0.079_692_626_246_043_01,
     -0.004_681_754_132_340_976,

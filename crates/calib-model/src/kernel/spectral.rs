@@ -134,25 +134,7 @@ pub(super) fn add_gaussians<S: Simd>(
     widths: &[S::f64s],
     sums: &mut [[S::f64s; 2]],
 ) {
-    if S::REGISTER_COUNT >= 32 {
-        add_gaussians_by::<S, 2>(s, run, components, fluxes, n_channels, delay_s, widths, sums);
-    } else {
-        add_gaussians_by::<S, 1>(s, run, components, fluxes, n_channels, delay_s, widths, sums);
-    }
-}
-
-#[inline(always)]
-#[expect(clippy::too_many_arguments, reason = "the points' arguments and the widths")]
-fn add_gaussians_by<S: Simd, const N: usize>(
-    s: S,
-    run: Run,
-    components: &[(u32, u32)],
-    fluxes: &[f64],
-    n_channels: usize,
-    delay_s: &[S::f64s],
-    widths: &[S::f64s],
-    sums: &mut [[S::f64s; 2]],
-) {
+    const N: usize = 2;
     for (span, sums) in sums.chunks_mut(SPAN).enumerate() {
         let first = span * SPAN;
         let first_hz = run.first_hz + run.step_hz * first as f64;

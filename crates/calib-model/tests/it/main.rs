@@ -1,3 +1,7 @@
-//! Tests through the public interface, in modules named like those of the crate.
+//! Tests through the public interface, in modules named for what they hold the crate to.
 
+mod cache;
 mod exact;
+mod refusals;
+mod selection;
+mod truth;
