@@ -75,7 +75,10 @@ cct_error* cct_table_add_rows(cct_table* table, uint64_t count);
 cct_error* cct_table_remove_rows(cct_table* table, const uint64_t* rows, size_t count);
 cct_error* cct_table_add_columns(cct_table* table, const uint8_t* layout, size_t layout_len);
 cct_error* cct_table_remove_column(cct_table* table, const char* name, size_t name_len);
+// A record: rows, writable, byte order, type and free text, columns, data managers.
 cct_error* cct_table_describe(cct_table* table, cct_buffer** out);
+// The record of one of its columns.
+cct_error* cct_column_describe(cct_table* table, const char* column, size_t column_len, cct_buffer** out);
 cct_error* cct_table_put_info(cct_table* table, const char* type, size_t type_len, const char* subtype,
                               size_t subtype_len, const char* readme, size_t readme_len);
 

@@ -160,6 +160,13 @@ Record describe_column(const Table& table, const ColumnDesc& desc) {
     return out;
 }
 
+cct_buffer* record_buffer(const RecordInterface& record) {
+    std::unique_ptr<cct_buffer> buffer(new cct_buffer);
+    shim::Writer writer(buffer->bytes);
+    shim::write_record(writer, record);
+    return buffer.release();
+}
+
 // The keywords of the table or of one column, to change.
 TableRecord& keywords_to_change(cct_table* table, const char* column, size_t column_len) {
     need_writable(table->table);
@@ -324,10 +331,15 @@ cct_error* cct_table_describe(cct_table* table, cct_buffer** out) {
         }
         all.defineRecord("columns", columns);
         all.defineRecord("managers", t.dataManagerInfo());
-        std::unique_ptr<cct_buffer> buffer(new cct_buffer);
-        shim::Writer writer(buffer->bytes);
-        shim::write_record(writer, all);
-        *out = buffer.release();
+        *out = record_buffer(all);
+    });
+}
+
+cct_error* cct_column_describe(cct_table* table, const char* column, size_t column_len, cct_buffer** out) {
+    return guarded([&] {
+        const String name = text(column, column_len);
+        need_column(table->table, name);
+        *out = record_buffer(describe_column(table->table, table->table.tableDesc().columnDesc(name)));
     });
 }
 
@@ -350,16 +362,13 @@ cct_error* cct_table_put_info(cct_table* table, const char* type, size_t type_le
 
 cct_error* cct_keywords_get(cct_table* table, const char* column, size_t column_len, cct_buffer** out) {
     return guarded([&] {
-        std::unique_ptr<cct_buffer> buffer(new cct_buffer);
-        shim::Writer writer(buffer->bytes);
         if (column_len == 0) {
-            shim::write_record(writer, table->table.keywordSet());
+            *out = record_buffer(table->table.keywordSet());
         } else {
             const String name = text(column, column_len);
             need_column(table->table, name);
-            shim::write_record(writer, TableColumn(table->table, name).keywordSet());
+            *out = record_buffer(TableColumn(table->table, name).keywordSet());
         }
-        *out = buffer.release();
     });
 }
 

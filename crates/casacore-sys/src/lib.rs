@@ -150,6 +150,12 @@ unsafe extern "C" {
     pub fn cct_table_add_columns(table: *mut Table, layout: *const u8, layout_len: usize) -> *mut Error;
     pub fn cct_table_remove_column(table: *mut Table, name: *const c_char, name_len: usize) -> *mut Error;
     pub fn cct_table_describe(table: *mut Table, out: *mut *mut Buffer) -> *mut Error;
+    pub fn cct_column_describe(
+        table: *mut Table,
+        column: *const c_char,
+        column_len: usize,
+        out: *mut *mut Buffer,
+    ) -> *mut Error;
     pub fn cct_table_put_info(
         table: *mut Table,
         kind: *const c_char,

@@ -309,6 +309,18 @@ impl Handle {
         )
     }
 
+    pub(crate) fn describe_column<R>(&self, column: &str, read: impl FnOnce(&[u8]) -> Option<R>) -> Result<R> {
+        let (name, length) = text!(column);
+        self.call_for(
+            About::column("describe the column", column),
+            |table, out| {
+                // SAFETY: as in `describe`; `name` points to that many bytes.
+                unsafe { sys::cct_column_describe(table, name, length, out) }
+            },
+            read,
+        )
+    }
+
     /// Keywords of the table (`column` empty) or of a column.
     pub(crate) fn keywords<R>(&self, column: &str, read: impl FnOnce(&[u8]) -> Option<R>) -> Result<R> {
         let (name, length) = text!(column);

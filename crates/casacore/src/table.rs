@@ -25,8 +25,9 @@ pub enum LockMode {
     #[default]
     AutoNoRead,
     /// The caller locks and unlocks with [`Table::lock`] and [`Table::unlock`]; without a lock nothing is read or written.
+    /// Opening waits while another process holds the lock.
     User,
-    /// As `User`, but reading needs no lock.
+    /// As `User`, but reading and opening need no lock.
     UserNoRead,
     /// One lock for as long as the table is open; opening fails with [`Error::Locked`] when another process has it.
     Permanent,
@@ -356,15 +357,9 @@ impl Table {
     ///
     /// [`Error::NoColumn`].
     pub fn column(&self, name: &str) -> Result<ColumnDesc> {
-        let found = self.describe(|all| {
-            let columns = all.get("columns")?.as_record()?;
-            let named = |column: &Record| column.get("name").and_then(Value::as_str) == Some(name);
-            match columns.iter().filter_map(|(_, column)| column.as_record()).find(|column| named(column)) {
-                Some(column) => layout::column_from_record(column).map(Some),
-                None => Some(None),
-            }
-        })?;
-        found.ok_or_else(|| Error::NoColumn { path: self.path().into(), column: name.into() })
+        self.handle.describe_column(name, |bytes| {
+            wire::Reader(bytes).record().and_then(|record| layout::column_from_record(&record))
+        })
     }
 
     /// The shape of the cells of a column of fixed shape, the last axis fastest; empty for scalars, none for variable

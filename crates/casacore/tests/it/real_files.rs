@@ -149,16 +149,17 @@ fn every_storage_manager_reads_as_python_casacore() {
 #[test]
 fn real_sets_read_alike_by_tiles_and_by_casacore() {
     let Some(data) = shared_data() else { return };
-    let sets = data.join("rasg-datasets/visibility_data");
+    let sets = data.join("rasg-datasets");
     let mut tiled = Vec::new();
-    for set in ["LWA", "MWA", "PAPER"].map(|telescope| sets.join(telescope)) {
+    let folders = ["LWA", "MWA", "PAPER", "VLA", "ALMA"].map(|telescope| sets.join("visibility_data").join(telescope));
+    for set in folders.into_iter().chain([sets.join("calibration_solutions/SMA")]) {
         for archive in std::fs::read_dir(set).unwrap().map(|entry| entry.unwrap().path()) {
             if archive.extension().is_none_or(|e| e != "gz") {
                 continue;
             }
             let folder = tempfile::tempdir().unwrap();
-            let unpacked = Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(folder.path()).status();
-            assert!(unpacked.unwrap().success());
+            let unpacked = Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(folder.path()).output().unwrap();
+            assert!(unpacked.status.success(), "{}", String::from_utf8_lossy(&unpacked.stderr));
             let set = std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().path()).find(|p| p.is_dir());
             read_set(&set.unwrap(), &mut tiled);
         }

@@ -1,6 +1,12 @@
 //! Several threads, several handles.
 
-use casacore::{ColumnDesc, DataType, Endian, Error, Layout, Lock, LockMode, Manager, OpenOptions, Operations, Table};
+use casacore::tiles::TiledColumn;
+use casacore::{
+    ColumnDesc, DataType, Endian, Error, Layout, Lock, LockMode, Manager, OpenOptions, Operations, Table,
+};
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// Two handles of one path in two threads take turns: casacore alone crashes here.
@@ -92,4 +98,91 @@ fn user_locks() {
     assert_eq!(second.read_vec::<i32>("N", 0).unwrap(), [2]);
     first.close().unwrap();
     assert!(!matches!(second.rows(), Err(Error::Locked { .. })));
+}
+
+/// Different tables in different threads do not wait for each other and do not disturb each other.
+#[test]
+fn many_tables_in_many_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let folder = &folder;
+            scope.spawn(move || {
+                for turn in 0..25 {
+                    let path = folder.path().join(format!("{thread}-{turn}.tab"));
+                    let mut table = Layout::new()
+                        .column(ColumnDesc::scalar("N", DataType::I32))
+                        .column(ColumnDesc::fixed("X", DataType::F64, [2, 2]))
+                        .manager(Manager::tiled_column("t", [4, 2, 2]).holding(["X"]))
+                        .keyword("THREAD", thread)
+                        .create(&path, 5)
+                        .unwrap();
+                    table.write("N", 0..5, &[turn; 5]).unwrap();
+                    table.write("X", 0..5, &[f64::from(thread); 20]).unwrap();
+                    table.close().unwrap();
+                    let table = Table::open(&path).unwrap();
+                    assert_eq!(table.read_vec::<i32>("N", 0..5).unwrap(), [turn; 5]);
+                    assert_eq!(table.read_vec::<f64>("X", 0..5).unwrap(), [f64::from(thread); 20]);
+                }
+            });
+        }
+    });
+}
+
+const HELD: &str = "CASACORE_TEST_HELD_TABLE";
+
+/// Not a test by itself: the other process of `another_process_is_named`, which runs this binary again.
+#[test]
+fn hold_a_lock_for_another_process() {
+    let Some(path) = std::env::var_os(HELD) else { return };
+    let table = OpenOptions::new().write(true).lock(LockMode::Permanent).open(PathBuf::from(path)).unwrap();
+    println!("\nlocked");
+    // Until the parent closes the pipe.
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+    table.close().unwrap();
+}
+
+#[test]
+fn another_process_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.tab");
+    Layout::new()
+        .column(ColumnDesc::fixed("X", DataType::F64, [2, 2]))
+        .manager(Manager::tiled_column("t", [4, 2, 2]).holding(["X"]))
+        .create(&path, 1)
+        .unwrap()
+        .close()
+        .unwrap();
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "threads::hold_a_lock_for_another_process", "--nocapture"])
+        .env(HELD, &path)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line == "locked"));
+
+    let holder = |result: Result<(), Error>| match result {
+        Err(Error::Locked { pids, .. }) => pids,
+        other => panic!("{other:?}"),
+    };
+    let options = OpenOptions::new().write(true);
+    assert_eq!(holder(options.clone().lock(LockMode::Permanent).open(&path).map(drop)), [child.id()]);
+    let mut table = options.clone().lock(LockMode::UserNoRead).open(&path).unwrap();
+    assert_eq!(holder(table.lock(Lock::Write, Duration::from_millis(30))), [child.id()]);
+    drop(table);
+    assert_eq!(holder(TiledColumn::open_rw(&path, "X").map(drop)), [child.id()]);
+
+    drop(child.stdin.take());
+    assert!(lines.count() > 0, "the child reports its success");
+    assert!(child.wait().unwrap().success());
+    drop(options.lock(LockMode::Permanent).open(&path).unwrap());
+    drop(TiledColumn::open_rw(&path, "X").unwrap());
+}
+
+#[test]
+fn tiled_columns_are_shared_by_threads() {
+    fn shared<T: Sync + Send>() {}
+    shared::<TiledColumn>();
 }

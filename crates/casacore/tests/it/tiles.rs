@@ -68,23 +68,26 @@ fn both_ways<T: Element>(cell: [usize; 2], tile: [usize; 3], endian: Endian, val
 
 #[test]
 fn casacore_and_tiles_agree() {
+    for (cell, tile) in [
+        ([12, 4], [16, 3, 4]),
+        ([12, 4], [8, 12, 4]),
+        ([13, 2], [5, 4, 2]),
+        ([6, 4], [7, 4, 3]),
+        ([5, 1], [53, 5, 1]),
+        ([3, 3], [1, 1, 1]),
+    ] {
+        both_ways::<Complex32>(cell, tile, Endian::Little, data);
+        both_ways::<Complex32>(cell, tile, Endian::Big, data);
+        both_ways::<bool>(cell, tile, Endian::Little, flag);
+    }
     for endian in [Endian::Little, Endian::Big] {
-        for (cell, tile) in [
-            ([12, 4], [16, 3, 4]),
-            ([12, 4], [8, 12, 4]),
-            ([13, 2], [5, 4, 2]),
-            ([6, 4], [7, 4, 3]),
-            ([5, 1], [53, 5, 1]),
-            ([3, 3], [1, 1, 1]),
-        ] {
-            both_ways::<Complex32>(cell, tile, endian, data);
-            both_ways::<bool>(cell, tile, endian, flag);
-            both_ways::<f32>(cell, tile, endian, |i| i as f32);
-            both_ways::<f64>(cell, tile, endian, |i| i as f64 / 3.0);
-            both_ways::<i16>(cell, tile, endian, |i| i as i16);
-            both_ways::<u8>(cell, tile, endian, |i| i as u8);
-            both_ways::<i64>(cell, tile, endian, |i| i as i64 * 1_000_000_007);
-        }
+        let (cell, tile) = ([13, 2], [5, 4, 2]);
+        both_ways::<f32>(cell, tile, endian, |i| i as f32);
+        both_ways::<f64>(cell, tile, endian, |i| i as f64 / 3.0);
+        both_ways::<i16>(cell, tile, endian, |i| i as i16);
+        both_ways::<u8>(cell, tile, endian, |i| i as u8);
+        both_ways::<i64>(cell, tile, endian, |i| i as i64 * 1_000_000_007);
+        both_ways::<bool>(cell, tile, endian, flag);
     }
 }
 
