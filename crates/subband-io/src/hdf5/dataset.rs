@@ -57,7 +57,8 @@ pub(crate) struct Dataset {
     id: Id,
     space: Id,
     datatype: Id,
-    create: Id,
+    /// Creation properties; `None` for one run of bytes in this file.
+    create: Option<Id>,
     path: Rc<Path>,
     name: String,
     dims: Option<Vec<u64>>,
@@ -70,16 +71,25 @@ impl Dataset {
         let failed = |source| Error::Hdf5 { path: path.to_path_buf(), object: name.clone(), source };
         let refused = |construct| Error::Refused { path: path.to_path_buf(), object: name.clone(), construct };
         sync(|| {
+            // A dataset with an address is one run of bytes in this file: external, virtual and chunked ones have none. Asking
+            // for the creation properties takes most of the time of opening a small dataset, so it is avoided here.
             // SAFETY: the dataset is open.
-            let create = id(|| unsafe { H5Dget_create_plist(dataset.0) }).map_err(failed)?;
-            // SAFETY: the property list is open.
-            if check(|| unsafe { H5Pget_external_count(create.0) }).map_err(failed)? > 0 {
-                return Err(refused(Construct::ExternalStorage));
-            }
-            // SAFETY: as above.
-            if unsafe { H5Pget_layout(create.0) } == H5D_layout_t::H5D_VIRTUAL {
-                return Err(refused(Construct::VirtualDataset));
-            }
+            let plain = unsafe { H5Dget_offset(dataset.0) } != HADDR_UNDEF;
+            let create = if plain {
+                None
+            } else {
+                // SAFETY: the dataset is open.
+                let create = id(|| unsafe { H5Dget_create_plist(dataset.0) }).map_err(failed)?;
+                // SAFETY: the property list is open.
+                if check(|| unsafe { H5Pget_external_count(create.0) }).map_err(failed)? > 0 {
+                    return Err(refused(Construct::ExternalStorage));
+                }
+                // SAFETY: as above.
+                if unsafe { H5Pget_layout(create.0) } == H5D_layout_t::H5D_VIRTUAL {
+                    return Err(refused(Construct::VirtualDataset));
+                }
+                Some(create)
+            };
             // SAFETY: the dataset is open.
             let datatype = id(|| unsafe { H5Dget_type(dataset.0) }).map_err(failed)?;
             // SAFETY: the dataset is open.
@@ -287,25 +297,24 @@ impl Dataset {
     /// Where the bytes are.
     pub(crate) fn layout(&self, element_bytes: usize) -> Result<RawLayout, Error> {
         sync(|| {
+            // SAFETY: the dataset is open.
+            let at = unsafe { H5Dget_offset(self.id.0) };
+            let Some(create) = &self.create else { return Ok(RawLayout::Contiguous((at != HADDR_UNDEF).then_some(at))) };
             // SAFETY: the property list is open.
-            match unsafe { H5Pget_layout(self.create.0) } {
+            match unsafe { H5Pget_layout(create.0) } {
                 H5D_layout_t::H5D_COMPACT => {
                     let mut bytes = vec![0_u8; self.count(element_bytes)? * element_bytes];
                     // SAFETY: callers pass the size of the type, so there are as many bytes as the elements have.
                     unsafe { self.read_into(self.datatype.0, &mut bytes) }?;
                     Ok(RawLayout::Compact(bytes))
                 }
-                H5D_layout_t::H5D_CONTIGUOUS => {
-                    // SAFETY: the dataset is open.
-                    let at = unsafe { H5Dget_offset(self.id.0) };
-                    Ok(RawLayout::Contiguous((at != HADDR_UNDEF).then_some(at)))
-                }
+                H5D_layout_t::H5D_CONTIGUOUS => Ok(RawLayout::Contiguous((at != HADDR_UNDEF).then_some(at))),
                 H5D_layout_t::H5D_CHUNKED => {
                     let mut chunk = [0 as hsize_t; MAX_RANK];
                     // SAFETY: the array has room for as many dimensions as said.
-                    let rank = check(|| unsafe { H5Pget_chunk(self.create.0, MAX_RANK as c_int, chunk.as_mut_ptr()) })
+                    let rank = check(|| unsafe { H5Pget_chunk(create.0, MAX_RANK as c_int, chunk.as_mut_ptr()) })
                         .map_err(|e| self.failed(e))?;
-                    Ok(RawLayout::Chunked { chunk: chunk[..(rank as usize).min(MAX_RANK)].to_vec(), filters: self.filters()? })
+                    Ok(RawLayout::Chunked { chunk: chunk[..(rank as usize).min(MAX_RANK)].to_vec(), filters: self.filters(create)? })
                 }
                 _ => Err(self.failed(Hdf5Failure("unknown layout".to_owned()))),
             }
@@ -314,13 +323,14 @@ impl Dataset {
 
     /// Whether its bytes go through filters.
     pub(crate) fn is_filtered(&self) -> Result<bool, Error> {
+        let Some(create) = &self.create else { return Ok(false) };
         // SAFETY: the property list is open.
-        check(|| unsafe { H5Pget_nfilters(self.create.0) }).map(|n| n > 0).map_err(|e| self.failed(e))
+        check(|| unsafe { H5Pget_nfilters(create.0) }).map(|n| n > 0).map_err(|e| self.failed(e))
     }
 
-    fn filters(&self) -> Result<Vec<Filter>, Error> {
+    fn filters(&self, create: &Id) -> Result<Vec<Filter>, Error> {
         // SAFETY: the property list is open.
-        let n = check(|| unsafe { H5Pget_nfilters(self.create.0) }).map_err(|e| self.failed(e))?;
+        let n = check(|| unsafe { H5Pget_nfilters(create.0) }).map_err(|e| self.failed(e))?;
         let mut filters = Vec::new();
         for i in 0..n {
             let (mut flags, mut config) = (0, 0);
@@ -329,7 +339,7 @@ impl Dataset {
             // SAFETY: all places are valid; no name is asked for.
             let filter = check(|| unsafe {
                 H5Pget_filter2(
-                    self.create.0,
+                    create.0,
                     i as c_uint,
                     &raw mut flags,
                     &raw mut n_values,
@@ -344,7 +354,7 @@ impl Dataset {
         }
         let mut options = 0;
         // SAFETY: the property list is open and the place valid.
-        check(|| unsafe { H5Pget_chunk_opts(self.create.0, &raw mut options) }).map_err(|e| self.failed(e))?;
+        check(|| unsafe { H5Pget_chunk_opts(create.0, &raw mut options) }).map_err(|e| self.failed(e))?;
         if !filters.is_empty() && options & H5D_CHUNK_DONT_FILTER_PARTIAL_CHUNKS != 0 {
             let construct = Construct::UnfilteredEdgeChunks;
             return Err(Error::Refused { path: self.path.to_path_buf(), object: self.name.clone(), construct });
@@ -354,17 +364,18 @@ impl Dataset {
 
     /// The fill value of one element as stored, if the dataset defines one.
     pub(crate) fn fill(&self, element_bytes: usize) -> Result<Option<Vec<u8>>, Error> {
+        let Some(create) = &self.create else { return Ok(None) };
         sync(|| {
             let mut defined = H5D_fill_value_t::H5D_FILL_VALUE_UNDEFINED;
             // SAFETY: the property list is open and the place valid.
-            check(|| unsafe { H5Pfill_value_defined(self.create.0, &raw mut defined) }).map_err(|e| self.failed(e))?;
+            check(|| unsafe { H5Pfill_value_defined(create.0, &raw mut defined) }).map_err(|e| self.failed(e))?;
             if defined != H5D_fill_value_t::H5D_FILL_VALUE_USER_DEFINED {
                 return Ok(None);
             }
             let mut value = vec![0_u8; element_bytes];
             let place = value.as_mut_ptr().cast::<c_void>();
             // SAFETY: the buffer is one element of the dataset's own type.
-            check(|| unsafe { H5Pget_fill_value(self.create.0, self.datatype.0, place) }).map_err(|e| self.failed(e))?;
+            check(|| unsafe { H5Pget_fill_value(create.0, self.datatype.0, place) }).map_err(|e| self.failed(e))?;
             Ok(Some(value))
         })
     }
