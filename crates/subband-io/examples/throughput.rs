@@ -42,7 +42,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
     let options = OpenOptions { missing: MissingSubbands::Split, ..OpenOptions::default() };
 
-    let summary_s = best(|| paths.iter().map(|p| summarise(p).map(|s| s.n_rows)).collect::<Result<Vec<_>, _>>()) / paths.len() as f64;
+    let summary_s = best(|| paths.iter().map(|p| summarise(p).map(|s| s.n_rows)).collect::<Result<Vec<_>, _>>())
+        / paths.len() as f64;
     println!("summary            {:8.3} ms a file", summary_s * 1e3);
     let open_s = best(|| pool.install(|| SubbandGroup::open(&paths, &options)));
     let group = pool.install(|| SubbandGroup::open(&paths, &options))?;
@@ -62,35 +63,64 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         })
         .collect();
     // Into one buffer a thread, which stays in the cache: the least that reading can take.
-    rate("pread, one buffer", best(|| {
-        pool.install(|| parts.par_iter().for_each_init(|| vec![0_u8; PART], |buffer, &(i, at, n)| {
-            files[i].read_exact_at(&mut buffer[..n], at).expect("reads");
-        }));
-    }));
-    rate("pread, fresh memory", best(|| {
-        let mut all = vec![0_u8; parts.len() * PART];
-        pool.install(|| all.par_chunks_mut(PART).zip(&parts).for_each(|(part, &(i, at, n))| {
-            files[i].read_exact_at(&mut part[..n], at).expect("reads");
-        }));
-        all
-    }));
+    rate(
+        "pread, one buffer",
+        best(|| {
+            pool.install(|| {
+                parts.par_iter().for_each_init(
+                    || vec![0_u8; PART],
+                    |buffer, &(i, at, n)| {
+                        files[i].read_exact_at(&mut buffer[..n], at).expect("reads");
+                    },
+                )
+            });
+        }),
+    );
+    rate(
+        "pread, fresh memory",
+        best(|| {
+            let mut all = vec![0_u8; parts.len() * PART];
+            pool.install(|| {
+                all.par_chunks_mut(PART).zip(&parts).for_each(|(part, &(i, at, n))| {
+                    files[i].read_exact_at(&mut part[..n], at).expect("reads");
+                })
+            });
+            all
+        }),
+    );
     for factor in [1, 4] {
         let rows = factor * group.row_alignment();
         let starts: Vec<usize> = (0..group.n_rows()).step_by(rows).collect();
         let seconds = best(|| {
-            pool.install(|| starts.par_iter().for_each_init(Default::default, |(block, scratch): &mut (VisBlock, Scratch), &start| {
-                group.read_rows(start..(start + rows).min(group.n_rows()), block, scratch).expect("reads");
-            }));
+            pool.install(|| {
+                starts.par_iter().for_each_init(
+                    Default::default,
+                    |(block, scratch): &mut (VisBlock, Scratch), &start| {
+                        group.read_rows(start..(start + rows).min(group.n_rows()), block, scratch).expect("reads");
+                    },
+                )
+            });
         });
         rate(&format!("read_rows of {rows}"), seconds);
     }
     let rows = 2 * group.row_alignment();
-    let tasks: Vec<(usize, usize)> = (0..group.n_rows()).step_by(rows).flat_map(|r| (0..group.header().windows.len()).map(move |w| (r, w))).collect();
-    rate(&format!("read_window of {rows}"), best(|| {
-        pool.install(|| tasks.par_iter().for_each_init(Default::default, |(slab, scratch): &mut (subband_io::vis_types::Slab, Scratch), &(start, w)| {
-            group.read_window(w, start..(start + rows).min(group.n_rows()), slab, scratch).expect("reads");
-        }));
-    }));
+    let tasks: Vec<(usize, usize)> = (0..group.n_rows())
+        .step_by(rows)
+        .flat_map(|r| (0..group.header().windows.len()).map(move |w| (r, w)))
+        .collect();
+    rate(
+        &format!("read_window of {rows}"),
+        best(|| {
+            pool.install(|| {
+                tasks.par_iter().for_each_init(
+                    Default::default,
+                    |(slab, scratch): &mut (subband_io::vis_types::Slab, Scratch), &(start, w)| {
+                        group.read_window(w, start..(start + rows).min(group.n_rows()), slab, scratch).expect("reads");
+                    },
+                )
+            });
+        }),
+    );
     let mut scratch = Scratch::default();
     group.read_rows(0..group.row_alignment().min(group.n_rows()), &mut VisBlock::default(), &mut scratch)?;
     println!("mean read          {:8.0} bytes", scratch.bytes_read() as f64 / scratch.reads() as f64);

@@ -39,7 +39,12 @@ pub(crate) struct Wanted {
 
 impl FileChannels {
     /// Checks that the channels are a regular axis and turns them ascending.
-    pub(crate) fn new(path: &Path, subband: Option<SubbandIndex>, channels: Channels, tolerance: f64) -> Result<Self, Error> {
+    pub(crate) fn new(
+        path: &Path,
+        subband: Option<SubbandIndex>,
+        channels: Channels,
+        tolerance: f64,
+    ) -> Result<Self, Error> {
         let Channels { mut freq_hz, mut width_hz } = channels;
         let n = freq_hz.len();
         let step = if n > 1 { (freq_hz[n - 1] - freq_hz[0]) / (n - 1) as f64 } else { width_hz[0] };
@@ -79,7 +84,12 @@ impl FileChannels {
     }
 
     fn window(&self) -> ChannelWindow {
-        ChannelWindow { subband: self.subband, freq_hz: self.freq_hz.clone(), width_hz: self.width_hz.clone(), present: true }
+        ChannelWindow {
+            subband: self.subband,
+            freq_hz: self.freq_hz.clone(),
+            width_hz: self.width_hz.clone(),
+            present: true,
+        }
     }
 
     /// The window of a missing subband whose channels begin at `first_hz`.
@@ -96,12 +106,20 @@ pub(crate) fn arrange(files: &[FileChannels], wanted: Wanted) -> Result<Vec<Plan
     let sorted: Vec<&FileChannels> = order.iter().map(|&i| &files[i]).collect();
     let Some(&lowest) = sorted.first() else { return Err(Error::NoFiles) };
     if sorted.len() < wanted.minimum {
-        return Err(Error::TooFewSubbands { group: lowest.path.clone(), present: sorted.len(), minimum: wanted.minimum });
+        return Err(Error::TooFewSubbands {
+            group: lowest.path.clone(),
+            present: sorted.len(),
+            minimum: wanted.minimum,
+        });
     }
     for file in &sorted[1..] {
-        let differ = |what, difference| Error::Disagree { a: lowest.path.clone(), b: file.path.clone(), what, difference };
+        let differ =
+            |what, difference| Error::Disagree { a: lowest.path.clone(), b: file.path.clone(), what, difference };
         if file.freq_hz.len() != lowest.freq_hz.len() {
-            return Err(differ("their number of channels", format!("{} and {}", lowest.freq_hz.len(), file.freq_hz.len())));
+            return Err(differ(
+                "their number of channels",
+                format!("{} and {}", lowest.freq_hz.len(), file.freq_hz.len()),
+            ));
         }
         if (file.step_hz - lowest.step_hz).abs() * lowest.freq_hz.len() as f64 > wanted.tolerance * lowest.step_hz {
             return Err(differ("their channel step", format!("{} Hz and {} Hz", lowest.step_hz, file.step_hz)));
@@ -207,8 +225,10 @@ mod tests {
     use super::*;
 
     fn file(number: u8, first: f64, step: f64, n: usize) -> FileChannels {
-        let channels = Channels { freq_hz: (0..n).map(|i| first + i as f64 * step).collect(), width_hz: vec![step.abs(); n] };
-        FileChannels::new(Path::new(&format!("sb{number:02}")), Some(SubbandIndex(number)), channels, 1e-3).expect("regular")
+        let channels =
+            Channels { freq_hz: (0..n).map(|i| first + i as f64 * step).collect(), width_hz: vec![step.abs(); n] };
+        FileChannels::new(Path::new(&format!("sb{number:02}")), Some(SubbandIndex(number)), channels, 1e-3)
+            .expect("regular")
     }
 
     /// DSA-110's subband: 48 channels descending from 1498.643… MHz (original-pipeline.md 2.1).
@@ -273,7 +293,10 @@ mod tests {
         assert!(matches!(arrange(&overlapping, w), Err(Error::Overlap { .. })));
         let apart = [dsa(0), file(1, 1_498_643_188.476_562_5 - 11_718_750.0 - 100_000.0, -244_140.625, 48)];
         assert!(matches!(arrange(&apart, w), Err(Error::Gap { .. })));
-        assert!(matches!(arrange(&[dsa(0), file(1, 1_486_924_438.0, -244_140.625, 24)], w), Err(Error::Disagree { .. })));
+        assert!(matches!(
+            arrange(&[dsa(0), file(1, 1_486_924_438.0, -244_140.625, 24)], w),
+            Err(Error::Disagree { .. })
+        ));
         assert!(matches!(arrange(&[dsa(0)], Wanted { minimum: 2, ..w }), Err(Error::TooFewSubbands { .. })));
     }
 

@@ -321,7 +321,9 @@ impl Error {
         Some(match self {
             Self::Truncated { .. } => "copy the file again from its origin; the copy stopped early",
             Self::StillBeingWritten { .. } => "wait until the writer closes the file, then try again",
-            Self::Unfinished { .. } => "the writer stopped early or the file is a partial copy: fetch it again, or leave it out with --missing",
+            Self::Unfinished { .. } => {
+                "the writer stopped early or the file is a partial copy: fetch it again, or leave it out with --missing"
+            }
             Self::NotHdf5 { .. } => "move the file out of the folder, or copy it again if it should be a subband",
             Self::Missing { .. } => "this is not a complete UVH5 file: fetch it again, or move it out of the folder",
             Self::Refused { .. } => "rewrite the file so that it holds its own data (h5repack, or pyuvdata)",
@@ -332,9 +334,13 @@ impl Error {
             Self::UnsupportedPhasing { .. } => "re-phase it with pyuvdata to a fixed ICRS direction, or unproject it",
             Self::Disagree { .. } => "the files are not one observation: group them by time, or remove the odd one",
             Self::SameSubband { .. } => "keep one of the two files",
-            Self::Overlap { .. } | Self::WrongFrequencies { .. } => "one of the files is misnamed or from another observation",
+            Self::Overlap { .. } | Self::WrongFrequencies { .. } => {
+                "one of the files is misnamed or from another observation"
+            }
             Self::Gap { .. } => "use the policy `split` to keep the parts apart",
-            Self::MissingSubbands { .. } => "use --missing flag to keep the gap flagged, or --missing split for a window on each side",
+            Self::MissingSubbands { .. } => {
+                "use --missing flag to keep the gap flagged, or --missing split for a window on each side"
+            }
             Self::TooFewSubbands { .. } => "lower --min-subbands, or leave the group out",
             _ => return None,
         })

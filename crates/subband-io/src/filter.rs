@@ -66,7 +66,12 @@ impl Pipeline {
 
     /// Decodes the bytes that were put into [`Decoder::input`] to exactly `chunk_bytes`. Bit i of `mask` says that filter i
     /// was left out when this chunk was written.
-    pub(crate) fn decode<'d>(&self, decoder: &'d mut Decoder, mask: u32, chunk_bytes: usize) -> Result<&'d [u8], String> {
+    pub(crate) fn decode<'d>(
+        &self,
+        decoder: &'d mut Decoder,
+        mask: u32,
+        chunk_bytes: usize,
+    ) -> Result<&'d [u8], String> {
         for (i, &step) in self.steps.iter().enumerate().rev() {
             if i < 32 && mask & (1 << i) != 0 {
                 continue;
@@ -136,7 +141,9 @@ fn unshuffle(data: &[u8], size: usize, out: &mut Vec<u8>) {
 
 /// Checks and removes the checksum that HDF5 appends (`H5_checksum_fletcher32`, little-endian).
 fn check_fletcher32(data: &mut Vec<u8>) -> Result<(), String> {
-    let Some((body, stored)) = data.split_last_chunk::<4>() else { return Err("too short for its checksum".to_owned()) };
+    let Some((body, stored)) = data.split_last_chunk::<4>() else {
+        return Err("too short for its checksum".to_owned());
+    };
     let (stored, found) = (u32::from_le_bytes(*stored), fletcher32(body));
     // HDF5 before 1.6.3 swapped the bytes of both halves.
     let swapped = ((found & 0x00ff_00ff) << 8) | ((found >> 8) & 0x00ff_00ff);

@@ -83,7 +83,8 @@ impl FoundFile {
     /// # Errors
     /// When nothing is there.
     pub fn at(path: &Path) -> Result<Self, Error> {
-        let metadata = fs::metadata(path).map_err(|source| Error::Io { path: path.to_owned(), doing: "looking at", source })?;
+        let metadata =
+            fs::metadata(path).map_err(|source| Error::Io { path: path.to_owned(), doing: "looking at", source })?;
         let kind = if metadata.is_dir() { FileKind::Folder } else { kind_of_name(path) };
         Ok(Self::new(path.to_owned(), kind, metadata.len()))
     }
@@ -114,7 +115,9 @@ fn kind_of_name(path: &Path) -> FileKind {
     if EXTENSIONS.contains(&last.as_str()) {
         let stem = &name[..name.len() - last.len() - 1];
         if hidden || stem.ends_with("_incomplete") { FileKind::Unfinished } else { FileKind::Subband }
-    } else if EXTENSIONS.contains(&before.as_str()) && (hidden || ["part", "partial", "tmp", "incomplete"].contains(&last.as_str())) {
+    } else if EXTENSIONS.contains(&before.as_str())
+        && (hidden || ["part", "partial", "tmp", "incomplete"].contains(&last.as_str()))
+    {
         FileKind::Unfinished
     } else {
         FileKind::Other
@@ -174,12 +177,21 @@ mod tests {
             assert_eq!(f(name).kind, FileKind::Unfinished, "{name}");
         }
         assert_eq!(f("notes.txt").kind, FileKind::Other);
-        assert_eq!(f("zen.2458661.23480.HH.uvh5"), FoundFile { kind: FileKind::Subband, ..f("zen.2458661.23480.HH.uvh5") });
+        assert_eq!(
+            f("zen.2458661.23480.HH.uvh5"),
+            FoundFile { kind: FileKind::Subband, ..f("zen.2458661.23480.HH.uvh5") }
+        );
         assert_eq!(f("zen.2458661.23480.HH.uvh5").name_time, None);
         assert_eq!(f("a_sb_sb12_tail.h5").subband, Some(SubbandIndex(12)));
         assert_eq!(f("a_sb300.h5").subband, None);
         assert_eq!(f("a_sb.h5").subband, None);
-        for name in ["2026-13-25T00:05:19", "2026-01-25T24:05:19", "2026-01-25 00:05:19", "2026-01-25T00:05", "é026-01-25T00:05:19"] {
+        for name in [
+            "2026-13-25T00:05:19",
+            "2026-01-25T24:05:19",
+            "2026-01-25 00:05:19",
+            "2026-01-25T00:05",
+            "é026-01-25T00:05:19",
+        ] {
             assert_eq!(f(name).name_time, None, "{name}");
         }
         assert!(f("2026-01-25T00:05:19.5_sb00.hdf5").name_time > file.name_time);

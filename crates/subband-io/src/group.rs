@@ -263,7 +263,9 @@ fn open_file(path: &Path, options: &OpenOptions) -> Result<OpenedFile, Error> {
     if shape.contains(&0) {
         return Err(dataset.wrong_shape("at least one row, channel and correlation"));
     }
-    let agree = |d: &hdf5::Dataset, s: &Storage| if s.dims() == shape { Ok(()) } else { Err(d.wrong_shape(format!("{shape:?}, as visdata"))) };
+    let agree = |d: &hdf5::Dataset, s: &Storage| {
+        if s.dims() == shape { Ok(()) } else { Err(d.wrong_shape(format!("{shape:?}, as visdata"))) }
+    };
 
     let dataset = data.required("flags")?;
     if !matches!(dataset.element(), Element::Bool | Element::Real(hdf5::Part::Int { bytes: 1, .. })) {
@@ -322,20 +324,30 @@ fn check_headers(a: &OpenedFile, b: &OpenedFile) -> Result<(), Error> {
     }
     let apart = |p: [f64; 3], q: [f64; 3]| p.iter().zip(q).any(|(x, y)| (x - y).abs() > 1e-3);
     if apart(ta.location_itrf_m, tb.location_itrf_m) {
-        return Err(disagree("the telescope's position", format!("{:?} and {:?} m", ta.location_itrf_m, tb.location_itrf_m)));
+        return Err(disagree(
+            "the telescope's position",
+            format!("{:?} and {:?} m", ta.location_itrf_m, tb.location_itrf_m),
+        ));
     }
     if ta.antennas.len() != tb.antennas.len() {
         return Err(disagree("their antennas", format!("{} and {} of them", ta.antennas.len(), tb.antennas.len())));
     }
     for (i, (x, y)) in ta.antennas.iter().zip(&tb.antennas).enumerate() {
         if (x.number, &x.name) != (y.number, &y.name) {
-            return Err(disagree("their antennas", format!("entry {i} is {:?} ({}) and {:?} ({})", x.name, x.number, y.name, y.number)));
+            return Err(disagree(
+                "their antennas",
+                format!("entry {i} is {:?} ({}) and {:?} ({})", x.name, x.number, y.name, y.number),
+            ));
         }
         if apart(x.position_m, y.position_m) {
-            return Err(disagree("their antenna positions", format!("{:?} is at {:?} and {:?} m", x.name, x.position_m, y.position_m)));
+            return Err(disagree(
+                "their antenna positions",
+                format!("{:?} is at {:?} and {:?} m", x.name, x.position_m, y.position_m),
+            ));
         }
     }
-    let sorted = |h: &FileHeader| output_order(&h.correlations).iter().map(|&i| h.correlations[i].name()).collect::<Vec<_>>();
+    let sorted =
+        |h: &FileHeader| output_order(&h.correlations).iter().map(|&i| h.correlations[i].name()).collect::<Vec<_>>();
     if sorted(ha) != sorted(hb) {
         return Err(disagree("their correlations", format!("{:?} and {:?}", sorted(ha), sorted(hb))));
     }
@@ -349,15 +361,20 @@ fn check_headers(a: &OpenedFile, b: &OpenedFile) -> Result<(), Error> {
         (x, y) => x.is_none() && y.is_none(),
     };
     if !same_dec {
-        return Err(disagree("their pointing", format!("declinations {:?} and {:?} rad", ha.pointing_dec_rad, hb.pointing_dec_rad)));
+        return Err(disagree(
+            "their pointing",
+            format!("declinations {:?} and {:?} rad", ha.pointing_dec_rad, hb.pointing_dec_rad),
+        ));
     }
     let same_phasing = match (&ha.phasing, &hb.phasing) {
         (FilePhasing::Meridian { app_dec_rad: x }, FilePhasing::Meridian { app_dec_rad: y }) => same_angle(*x, *y),
         (x, y) => x == y,
     };
     if !same_phasing {
-        return Err(disagree("their phase centre", "the phase centres or the rows they belong to are not the same".to_owned()));
+        return Err(disagree(
+            "their phase centre",
+            "the phase centres or the rows they belong to are not the same".to_owned(),
+        ));
     }
     Ok(())
 }
-

@@ -66,7 +66,9 @@ impl Group {
     /// Whether no subband is missing, none twice, and no member shows signs of being unfinished.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.missing.is_empty() && self.duplicates.is_empty() && self.members.iter().all(|m| m.summary.unfinished.is_empty())
+        self.missing.is_empty()
+            && self.duplicates.is_empty()
+            && self.members.iter().all(|m| m.summary.unfinished.is_empty())
     }
 
     /// Bytes of the members.
@@ -110,7 +112,9 @@ pub fn form_groups<E: Display>(files: &[(FoundFile, Result<FileSummary, E>)], op
         let ungrouped = |reason: String| Ungrouped { file: file.clone(), reason };
         match (file.kind, summary) {
             (FileKind::Other | FileKind::Folder, _) => grouping.others.push(file.clone()),
-            (FileKind::Inaccessible, _) => grouping.unreadable.push(ungrouped("a broken link, or not a file".to_owned())),
+            (FileKind::Inaccessible, _) => {
+                grouping.unreadable.push(ungrouped("a broken link, or not a file".to_owned()))
+            }
             (FileKind::Unfinished, _) => grouping.unfinished.push(ungrouped("unfinished by its name".to_owned())),
             (FileKind::Subband, Err(e)) => grouping.unreadable.push(ungrouped(e.to_string())),
             (FileKind::Subband, Ok(s)) if s.unfinished.is_empty() => good.push((file, s)),

@@ -79,7 +79,8 @@ pub(crate) fn correlations(header: &Group) -> Result<Vec<Correlation>, Error> {
     let codes = dataset.i64s()?;
     let mut found = Vec::new();
     for code in codes {
-        let c = Correlation::from_aips(code).ok_or_else(|| dataset.bad_value(code, "a polarisation code of -8 to -1 or 1 to 4"))?;
+        let c = Correlation::from_aips(code)
+            .ok_or_else(|| dataset.bad_value(code, "a polarisation code of -8 to -1 or 1 to 4"))?;
         if found.contains(&c) {
             return Err(dataset.bad_value(format!("{code} twice"), "distinct"));
         }
@@ -163,7 +164,11 @@ fn telescope(header: &Group) -> Result<Telescope, Error> {
     let number = |name: &str, limit: f64| -> Result<f64, Error> {
         let d = header.required(name)?;
         let value = d.f64()?;
-        if value.is_finite() && value.abs() <= limit { Ok(value) } else { Err(d.bad_value(value, format!("within ±{limit}"))) }
+        if value.is_finite() && value.abs() <= limit {
+            Ok(value)
+        } else {
+            Err(d.bad_value(value, format!("within ±{limit}")))
+        }
     };
     let latitude_rad = number("latitude", 90.0)?.to_radians();
     let longitude_rad = number("longitude", 360.0)?.to_radians();

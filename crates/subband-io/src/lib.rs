@@ -77,23 +77,23 @@
 //! - Unprojected files whose extra keywords say `phase_center_epoch = HADEC` and `ha_phase_center = 0` are fringe-stopped
 //!   on the meridian, whatever their `phase_type` claims; that is the DSA-110 writer, and pyuvdata does not know it.
 
-mod find;
-mod summary;
-mod grouping;
-mod group;
-mod error;
-mod header;
-mod phasing;
-mod rows;
 mod channels;
-mod read;
-mod merge;
-mod storage;
-mod scatter;
+mod error;
 mod filter;
-mod source;
+mod find;
+mod group;
+mod grouping;
 #[expect(unsafe_code, reason = "calls the HDF5 library")]
 mod hdf5;
+mod header;
+mod merge;
+mod phasing;
+mod read;
+mod rows;
+mod scatter;
+mod source;
+mod storage;
+mod summary;
 
 pub use error::{Construct, Error, Hdf5Failure};
 pub use find::{FileKind, FindOptions, FoundFile, find};
@@ -105,3 +105,7 @@ pub use summary::{FileSummary, Unfinished, summarise};
 
 pub use ndarray;
 pub use vis_types;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

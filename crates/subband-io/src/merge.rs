@@ -1,7 +1,7 @@
 //! The whole group in three arrays.
 
-use num_complex::Complex32;
 use ndarray::Array3;
+use num_complex::Complex32;
 use rayon::prelude::*;
 
 use crate::error::Error;
@@ -50,7 +50,10 @@ impl SubbandGroup {
         huge_pages(&mut nsamples);
 
         let rows_each = self.task_rows(stride);
-        let tasks = vis.par_chunks_mut(rows_each * stride).zip(flags.par_chunks_mut(rows_each * stride)).zip(nsamples.par_chunks_mut(rows_each * stride));
+        let tasks = vis
+            .par_chunks_mut(rows_each * stride)
+            .zip(flags.par_chunks_mut(rows_each * stride))
+            .zip(nsamples.par_chunks_mut(rows_each * stride));
         tasks.enumerate().try_for_each_init(Scratch::default, |scratch, (i, ((vis, flags), nsamples))| {
             let first = i * rows_each;
             let rows = first..first + vis.len() / stride;
@@ -119,7 +122,11 @@ fn huge_pages<T>(values: &mut [T]) {
     let Some(length) = bytes.checked_sub(skip).map(|n| n / PAGE * PAGE).filter(|&n| n > 0) else { return };
     // SAFETY: the range is inside the slice, which is borrowed mutably here, and this advice does not change its contents.
     let advised = unsafe {
-        rustix::mm::madvise(values.as_mut_ptr().cast::<u8>().add(skip).cast(), length, rustix::mm::Advice::LinuxHugepage)
+        rustix::mm::madvise(
+            values.as_mut_ptr().cast::<u8>().add(skip).cast(),
+            length,
+            rustix::mm::Advice::LinuxHugepage,
+        )
     };
     if let Err(error) = advised {
         tracing::debug!(%error, "no large pages");

@@ -18,7 +18,12 @@ enum Entry {
     Unsupported(String),
 }
 
-pub(crate) fn read(header: &Group, extra: Option<&Group>, pointing_dec_rad: Option<f64>, n_rows: usize) -> Result<FilePhasing, Error> {
+pub(crate) fn read(
+    header: &Group,
+    extra: Option<&Group>,
+    pointing_dec_rad: Option<f64>,
+    n_rows: usize,
+) -> Result<FilePhasing, Error> {
     let phasing = match header.group("phase_center_catalog")? {
         Some(catalogue) => from_catalogue(header, &catalogue, n_rows)?,
         None => from_phase_type(header)?,
@@ -92,7 +97,10 @@ fn from_catalogue(header: &Group, catalogue: &Group, n_rows: usize) -> Result<Fi
     let mut entries = Vec::new();
     for key in catalogue.names()? {
         let Some(entry) = catalogue.group(&key)? else {
-            return Err(unsupported(header, "in a catalogue of JSON texts, as pyuvdata 2.1 development versions wrote it"));
+            return Err(unsupported(
+                header,
+                "in a catalogue of JSON texts, as pyuvdata 2.1 development versions wrote it",
+            ));
         };
         let id: i64 = key.parse().map_err(|_| unsupported(header, format!("numbered `{key}`")))?;
         entries.push((id, read_entry(&entry, id)?));
@@ -111,7 +119,9 @@ fn from_catalogue(header: &Group, catalogue: &Group, n_rows: usize) -> Result<Fi
         }
         list.iter()
             .map(|id| {
-                entries.binary_search_by_key(id, |e| e.0).map_err(|_| ids.bad_value(id, "an entry of phase_center_catalog"))
+                entries
+                    .binary_search_by_key(id, |e| e.0)
+                    .map_err(|_| ids.bad_value(id, "an entry of phase_center_catalog"))
             })
             .collect::<Result<Vec<usize>, _>>()?
     };
@@ -120,7 +130,8 @@ fn from_catalogue(header: &Group, catalogue: &Group, n_rows: usize) -> Result<Fi
         is_used[i] = true;
     }
     // Entries that no row uses are left out, as far as they could not be kept.
-    let (mut centres, mut place, mut unprojected, mut projected) = (Vec::new(), vec![0_u16; entries.len()], false, false);
+    let (mut centres, mut place, mut unprojected, mut projected) =
+        (Vec::new(), vec![0_u16; entries.len()], false, false);
     for (i, (_, entry)) in entries.into_iter().enumerate() {
         match entry {
             Entry::Centre(centre) => {

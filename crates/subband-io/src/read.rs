@@ -25,7 +25,10 @@ impl Scratch {
     /// Bytes that the buffers hold.
     #[must_use]
     pub fn allocated_bytes(&self) -> usize {
-        self.buffers.allocated_bytes() + self.complex.capacity() * 8 + self.real.capacity() * 4 + self.f64s.capacity() * 8
+        self.buffers.allocated_bytes()
+            + self.complex.capacity() * 8
+            + self.real.capacity() * 4
+            + self.f64s.capacity() * 8
     }
 
     /// How many times the files were read through it.
@@ -115,7 +118,13 @@ impl SubbandGroup {
     ///
     /// # Panics
     /// When there is no window of this number.
-    pub fn read_window(&self, window: usize, rows: Range<usize>, slab: &mut Slab, scratch: &mut Scratch) -> Result<(), Error> {
+    pub fn read_window(
+        &self,
+        window: usize,
+        rows: Range<usize>,
+        slab: &mut Slab,
+        scratch: &mut Scratch,
+    ) -> Result<(), Error> {
         self.check_rows(&rows)?;
         let n_corr = self.header.correlations.len();
         let n_chan = self.header.windows[window].len();
@@ -192,7 +201,12 @@ fn with_pieces<'p, T: 'p, R>(n: usize, piece: impl Fn(usize) -> &'p [T], run: im
 
 impl Bulk {
     /// Visibilities of some rows; `rows.out` begins with the first of them.
-    pub(crate) fn read_vis(&self, rows: Range<usize>, to: Rows<'_, Complex32>, scratch: &mut Scratch) -> Result<(), Error> {
+    pub(crate) fn read_vis(
+        &self,
+        rows: Range<usize>,
+        to: Rows<'_, Complex32>,
+        scratch: &mut Scratch,
+    ) -> Result<(), Error> {
         let Scratch { buffers, complex, .. } = scratch;
         let first = rows.start;
         let native = is_native_complex32(self.vis.element());
@@ -221,11 +235,15 @@ impl Bulk {
         mut put: impl FnMut(Range<usize>, &[&[u8]]),
     ) -> Result<(), Error> {
         for_each_band(&self.flags, &self.source, rows, &mut scratch.buffers, |band, loaded| {
-            with_pieces(loaded.len(), |i| loaded.piece(i), |pieces| {
-                if !self.flags_across.all(pieces, band.len(), all_zero) {
-                    put(band, pieces);
-                }
-            });
+            with_pieces(
+                loaded.len(),
+                |i| loaded.piece(i),
+                |pieces| {
+                    if !self.flags_across.all(pieces, band.len(), all_zero) {
+                        put(band, pieces);
+                    }
+                },
+            );
         })
     }
 

@@ -70,7 +70,8 @@ impl RowColumns {
         let mut columns: [Vec<f64>; 4] = Default::default();
         for start in (0..self.n_rows()).step_by(BATCH) {
             let end = (start + BATCH).min(self.n_rows());
-            for (storage, values) in [&self.time, &self.ant1, &self.ant2, &self.interval].into_iter().zip(&mut columns) {
+            for (storage, values) in [&self.time, &self.ant1, &self.ant2, &self.interval].into_iter().zip(&mut columns)
+            {
                 numbers(storage, source, start..end, buffers, values)?;
             }
             let [time, ant1, ant2, interval] = &columns;
@@ -99,7 +100,12 @@ impl RowColumns {
     }
 
     /// The row axis: a grid if every time has the same baselines in the same order, a list otherwise.
-    pub(crate) fn axis(&self, source: &SourceFile, antennas: &[Antenna], buffers: &mut Buffers) -> Result<RowAxis, Error> {
+    pub(crate) fn axis(
+        &self,
+        source: &SourceFile,
+        antennas: &[Antenna],
+        buffers: &mut Buffers,
+    ) -> Result<RowAxis, Error> {
         let mut builder = Builder::default();
         self.for_each(source, &Numbers::new(antennas), buffers, |_, row| {
             builder.push(row);
@@ -133,10 +139,16 @@ impl RowColumns {
             let Some(wanted) = expected.next() else { return Ok(()) };
             let seconds = (row.time - wanted.time.0) * 86_400.0;
             if seconds.abs() > tolerance_s {
-                return Err(disagree("their times", format!("row {i} is {seconds:+.3} s off (JD {} and {})", wanted.time.0, row.time)));
+                return Err(disagree(
+                    "their times",
+                    format!("row {i} is {seconds:+.3} s off (JD {} and {})", wanted.time.0, row.time),
+                ));
             }
             if (row.interval - wanted.interval_s).abs() > tolerance_s {
-                return Err(disagree("their integration times", format!("row {i}: {} s and {} s", wanted.interval_s, row.interval)));
+                return Err(disagree(
+                    "their integration times",
+                    format!("row {i}: {} s and {} s", wanted.interval_s, row.interval),
+                ));
             }
             if row.baseline != wanted.baseline {
                 let text = |b: Baseline| format!("{}-{}", name(b.ant1), name(b.ant2));

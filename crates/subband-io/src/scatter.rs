@@ -33,7 +33,14 @@ impl Across {
     ///
     /// A piece is `[row, channel, correlation]` with the chunk's extents; pieces are ordered by channel chunk, then
     /// correlation chunk.
-    pub(crate) fn scatter<S: Copy, D>(&self, pieces: &[&[S]], rows: usize, out: &mut [D], stride: usize, convert: impl Fn(S) -> D + Copy) {
+    pub(crate) fn scatter<S: Copy, D>(
+        &self,
+        pieces: &[&[S]],
+        rows: usize,
+        out: &mut [D],
+        stride: usize,
+        convert: impl Fn(S) -> D + Copy,
+    ) {
         let corr_in_chunk = self.chunk[1];
         if corr_in_chunk == 1 {
             match self.n[1] {
@@ -91,7 +98,14 @@ impl Across {
     }
 
     /// A chunk holds all correlations in the wanted order.
-    fn interleaved<S: Copy, D>(&self, pieces: &[&[S]], rows: usize, out: &mut [D], stride: usize, convert: impl Fn(S) -> D + Copy) {
+    fn interleaved<S: Copy, D>(
+        &self,
+        pieces: &[&[S]],
+        rows: usize,
+        out: &mut [D],
+        stride: usize,
+        convert: impl Fn(S) -> D + Copy,
+    ) {
         let n = self.n[1];
         let row_values = self.chunk[0] * n;
         for (row, out) in out.chunks_mut(stride).take(rows).enumerate() {
@@ -116,7 +130,14 @@ impl Across {
     }
 
     /// Any chunking and any order.
-    fn general<S: Copy, D>(&self, pieces: &[&[S]], rows: usize, out: &mut [D], stride: usize, convert: impl Fn(S) -> D + Copy) {
+    fn general<S: Copy, D>(
+        &self,
+        pieces: &[&[S]],
+        rows: usize,
+        out: &mut [D],
+        stride: usize,
+        convert: impl Fn(S) -> D + Copy,
+    ) {
         let [_, n] = self.n;
         let [channels, correlations] = self.chunk;
         for (row, out) in out.chunks_mut(stride).take(rows).enumerate() {
@@ -141,7 +162,8 @@ impl Across {
         let [channels, correlations] = self.chunk;
         let whole = |n: usize, size: usize, i: usize| (n - i * size).min(size);
         pieces.iter().enumerate().all(|(k, piece)| {
-            let valid = [whole(self.n[0], channels, k / self.grid[1]), whole(self.n[1], correlations, k % self.grid[1])];
+            let valid =
+                [whole(self.n[0], channels, k / self.grid[1]), whole(self.n[1], correlations, k % self.grid[1])];
             if valid == self.chunk {
                 test(&piece[..rows * channels * correlations])
             } else {
@@ -249,13 +271,24 @@ mod tests {
     fn every_chunking_and_order_gives_the_same_rows() {
         let rows = 3;
         for n_chan in [1, 5, 12] {
-            for (n_corr, orders) in [(1, vec![vec![0]]), (2, vec![vec![0, 1], vec![1, 0]]), (3, vec![vec![2, 0, 1]]), (4, vec![vec![0, 1, 2, 3], vec![0, 2, 3, 1]])] {
+            for (n_corr, orders) in [
+                (1, vec![vec![0]]),
+                (2, vec![vec![0, 1], vec![1, 0]]),
+                (3, vec![vec![2, 0, 1]]),
+                (4, vec![vec![0, 1, 2, 3], vec![0, 2, 3, 1]]),
+            ] {
                 for chunk_chan in [1, 4, 5, 16] {
                     for chunk_corr in [1, 2, n_corr] {
                         for descending in [false, true] {
                             for order in &orders {
                                 let grid = [usize::div_ceil(n_chan, chunk_chan), usize::div_ceil(n_corr, chunk_corr)];
-                                let across = Across { n: [n_chan, n_corr], chunk: [chunk_chan, chunk_corr], grid, descending, order: order.clone() };
+                                let across = Across {
+                                    n: [n_chan, n_corr],
+                                    chunk: [chunk_chan, chunk_corr],
+                                    grid,
+                                    descending,
+                                    order: order.clone(),
+                                };
                                 let pieces = pieces(&across, rows);
                                 let pieces: Vec<&[u32]> = pieces.iter().map(Vec::as_slice).collect();
                                 // A stride wider than a row, as in a merge.

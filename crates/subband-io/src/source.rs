@@ -50,9 +50,11 @@ impl SourceFile {
 
     /// Reads exactly `out.len()` bytes from byte `at`.
     pub(crate) fn read_at(&self, out: &mut [u8], at: u64) -> Result<(), Error> {
-        self.file
-            .read_exact_at(out, at)
-            .map_err(|source| Error::Io { path: self.path.clone(), doing: "reading", source })
+        self.file.read_exact_at(out, at).map_err(|source| Error::Io {
+            path: self.path.clone(),
+            doing: "reading",
+            source,
+        })
     }
 
     /// HDF5 File Format Specification 3.0, section II.A.
@@ -77,7 +79,11 @@ impl SourceFile {
                 at *= 2;
             }
             let zeros = head[..n].iter().all(|&b| b == 0);
-            return Err(not_hdf5(if zeros { "it begins with zeros" } else { "it does not begin with the HDF5 signature" }));
+            return Err(not_hdf5(if zeros {
+                "it begins with zeros"
+            } else {
+                "it does not begin with the HDF5 signature"
+            }));
         }
         // Positions of the size of addresses and of the first address, the base address.
         let (version, size_at, base_at) = match head[8] {
@@ -96,7 +102,11 @@ impl SourceFile {
             u64::from_le_bytes(bytes)
         };
         if n < base_at + 4 * size {
-            return Err(Error::Truncated { path: self.path.clone(), declared: (base_at + 4 * size) as u64, found: self.bytes });
+            return Err(Error::Truncated {
+                path: self.path.clone(),
+                declared: (base_at + 4 * size) as u64,
+                found: self.bytes,
+            });
         }
         if version >= 2 && head[11] & 1 != 0 {
             return Err(Error::StillBeingWritten { path: self.path.clone() });
@@ -104,7 +114,11 @@ impl SourceFile {
         // Both layouts have the end-of-file address third: base, free space or extension, end of file.
         let (base, end) = (address(0), address(2));
         if base != 0 {
-            return Err(Error::Refused { path: self.path.clone(), object: "/".to_owned(), construct: Construct::UserBlock });
+            return Err(Error::Refused {
+                path: self.path.clone(),
+                object: "/".to_owned(),
+                construct: Construct::UserBlock,
+            });
         }
         if end > self.bytes {
             return Err(Error::Truncated { path: self.path.clone(), declared: end, found: self.bytes });

@@ -42,7 +42,10 @@ enum Place {
     Inline(Vec<u8>),
     /// One unfiltered run in the file.
     At(u64),
-    Chunks { addresses: Addresses, filtered: Option<Filtered> },
+    Chunks {
+        addresses: Addresses,
+        filtered: Option<Filtered>,
+    },
 }
 
 #[derive(Debug)]
@@ -109,7 +112,10 @@ pub(crate) struct Buffers {
 
 impl Buffers {
     pub(crate) fn allocated_bytes(&self) -> usize {
-        self.band.capacity() * 8 + self.starts.capacity() * 8 + self.fetch.capacity() * 16 + self.decoder.allocated_bytes()
+        self.band.capacity() * 8
+            + self.starts.capacity() * 8
+            + self.fetch.capacity() * 16
+            + self.decoder.allocated_bytes()
     }
 }
 
@@ -160,7 +166,11 @@ impl Storage {
             Axes::Visibilities => "(rows, channels, correlations) or (rows, 1, channels, correlations)",
         };
         let dims = squeeze(dataset.dims()).ok_or_else(|| dataset.wrong_shape(shape))?;
-        let damaged = |found: String| Error::DamagedIndex { path: source.path().to_owned(), dataset: dataset.name().to_owned(), found };
+        let damaged = |found: String| Error::DamagedIndex {
+            path: source.path().to_owned(),
+            dataset: dataset.name().to_owned(),
+            found,
+        };
         let unfinished = |missing: usize, of: usize| Error::Unfinished {
             path: source.path().to_owned(),
             dataset: dataset.name().to_owned(),
@@ -197,7 +207,8 @@ impl Storage {
                 if chunk.len() != rank || chunk.contains(&0) {
                     return Err(damaged(format!("chunks of shape {chunk:?}")));
                 }
-                storage.chunk = squeeze_chunk(axes, &chunk).ok_or_else(|| damaged(format!("chunks of shape {chunk:?}")))?;
+                storage.chunk =
+                    squeeze_chunk(axes, &chunk).ok_or_else(|| damaged(format!("chunks of shape {chunk:?}")))?;
                 let chunk_bytes = bytes_of(storage.chunk).unwrap_or(usize::MAX);
                 let limit = max_chunk_bytes.min(u32::MAX as usize);
                 // An unfiltered chunk is read in parts, a filtered one only as a whole.
@@ -289,7 +300,9 @@ impl Storage {
             Some(found) => {
                 Err(Error::DamagedIndex { path: source.path().to_owned(), dataset: dataset.name().to_owned(), found })
             }
-            None => Ok(Place::Chunks { addresses, filtered: pipeline.map(|pipeline| Filtered { pipeline, sizes, masks }) }),
+            None => {
+                Ok(Place::Chunks { addresses, filtered: pipeline.map(|pipeline| Filtered { pipeline, sizes, masks }) })
+            }
         }
     }
 
@@ -364,8 +377,16 @@ impl Storage {
     }
 
     /// Fetches a band of rows that [`band`](Self::band) gave. Pieces that lie one after another in the file are read at once.
-    pub(crate) fn load<'b>(&self, source: &SourceFile, rows: Range<usize>, buffers: &'b mut Buffers) -> Result<Band<'b>, Error> {
-        debug_assert!(rows.end <= self.dims[0] && rows.start / self.chunk[0] == (rows.end - 1) / self.chunk[0], "a band");
+    pub(crate) fn load<'b>(
+        &self,
+        source: &SourceFile,
+        rows: Range<usize>,
+        buffers: &'b mut Buffers,
+    ) -> Result<Band<'b>, Error> {
+        debug_assert!(
+            rows.end <= self.dims[0] && rows.start / self.chunk[0] == (rows.end - 1) / self.chunk[0],
+            "a band"
+        );
         let row_bytes = self.chunk[1] * self.chunk[2] * self.element_bytes;
         let piece_bytes = rows.len() * row_bytes;
         let n = self.grid[1] * self.grid[2];
@@ -400,7 +421,8 @@ impl Storage {
                     // As many pieces as follow one another without a byte between them.
                     let address = fetch[k].0;
                     let mut run = 1;
-                    while k + run < n && address != u64::MAX && fetch[k + run].0 == address + (run * piece_bytes) as u64 {
+                    while k + run < n && address != u64::MAX && fetch[k + run].0 == address + (run * piece_bytes) as u64
+                    {
                         run += 1;
                     }
                     let place = &mut bytes[k * piece_bytes..(k + run) * piece_bytes];
@@ -430,11 +452,8 @@ impl Storage {
                     source.read_at(stored, address)?;
                     (*reads, *bytes_read) = (*reads + 1, *bytes_read + stored.len() as u64);
                     let mask = filtered.masks.get(first + i).copied().unwrap_or(0);
-                    let chunk = filtered.pipeline.decode(decoder, mask, chunk_bytes).map_err(|found| Error::Decode {
-                        path: source.path().to_owned(),
-                        dataset: self.name.clone(),
-                        address,
-                        found,
+                    let chunk = filtered.pipeline.decode(decoder, mask, chunk_bytes).map_err(|found| {
+                        Error::Decode { path: source.path().to_owned(), dataset: self.name.clone(), address, found }
                     })?;
                     place.copy_from_slice(&chunk[skip..skip + piece_bytes]);
                 }

@@ -38,7 +38,9 @@ pub enum Unfinished {
 impl std::fmt::Display for Unfinished {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::LengthsDiffer { dataset, rows, expected } => write!(f, "{dataset} has {rows} rows, visdata {expected}"),
+            Self::LengthsDiffer { dataset, rows, expected } => {
+                write!(f, "{dataset} has {rows} rows, visdata {expected}")
+            }
             Self::TooShort { needed } => write!(f, "the file is shorter than the {needed} bytes of its data"),
             Self::NoTimes => f.write_str("its times were never written"),
             Self::Empty => f.write_str("it has no rows"),

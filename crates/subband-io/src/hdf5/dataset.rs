@@ -8,13 +8,13 @@ use hdf5_metno::globals::{H5T_NATIVE_DOUBLE, H5T_NATIVE_INT64};
 use hdf5_metno::sync::sync;
 use hdf5_metno_sys::h5::{HADDR_UNDEF, haddr_t, hsize_t};
 use hdf5_metno_sys::h5d::{
-    H5D_CHUNK_DONT_FILTER_PARTIAL_CHUNKS, H5D_fill_value_t, H5D_layout_t, H5Dchunk_iter, H5Dget_create_plist, H5Dget_offset,
-    H5Dget_space, H5Dget_type, H5Dread,
+    H5D_CHUNK_DONT_FILTER_PARTIAL_CHUNKS, H5D_fill_value_t, H5D_layout_t, H5Dchunk_iter, H5Dget_create_plist,
+    H5Dget_offset, H5Dget_space, H5Dget_type, H5Dread,
 };
 use hdf5_metno_sys::h5i::hid_t;
 use hdf5_metno_sys::h5p::{
-    H5P_DEFAULT, H5Pfill_value_defined, H5Pget_chunk, H5Pget_chunk_opts, H5Pget_external_count, H5Pget_fill_value, H5Pget_filter2,
-    H5Pget_layout, H5Pget_nfilters,
+    H5P_DEFAULT, H5Pfill_value_defined, H5Pget_chunk, H5Pget_chunk_opts, H5Pget_external_count, H5Pget_fill_value,
+    H5Pget_filter2, H5Pget_layout, H5Pget_nfilters,
 };
 use hdf5_metno_sys::h5s::{
     H5S_ALL, H5S_class_t, H5S_seloper_t, H5Screate_simple, H5Sget_simple_extent_dims, H5Sget_simple_extent_ndims,
@@ -98,7 +98,16 @@ impl Dataset {
             let dims = dims(&space).map_err(failed)?;
             Ok((space, datatype, create, dims, element))
         })
-        .map(|(space, datatype, create, dims, element)| Self { id: dataset, space, datatype, create, path, name, dims, element })
+        .map(|(space, datatype, create, dims, element)| Self {
+            id: dataset,
+            space,
+            datatype,
+            create,
+            path,
+            name,
+            dims,
+            element,
+        })
     }
 
     /// Its full name, `Header/time_array`.
@@ -120,7 +129,12 @@ impl Dataset {
     }
 
     pub(crate) fn wrong_type(&self, expected: &'static str) -> Error {
-        Error::WrongType { path: self.path.to_path_buf(), dataset: self.name.clone(), found: self.element.to_string(), expected }
+        Error::WrongType {
+            path: self.path.to_path_buf(),
+            dataset: self.name.clone(),
+            found: self.element.to_string(),
+            expected,
+        }
     }
 
     pub(crate) fn wrong_shape(&self, expected: impl Into<String>) -> Error {
@@ -164,9 +178,11 @@ impl Dataset {
             return Ok(());
         }
         // SAFETY: the caller made `out` large enough; the dataset is open.
-        check(|| unsafe { H5Dread(self.id.0, memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, out.as_mut_ptr().cast::<c_void>()) })
-            .map(drop)
-            .map_err(|e| self.failed(e))
+        check(|| unsafe {
+            H5Dread(self.id.0, memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, out.as_mut_ptr().cast::<c_void>())
+        })
+        .map(drop)
+        .map_err(|e| self.failed(e))
     }
 
     /// All values as `f64`, in row-major order.
@@ -229,7 +245,9 @@ impl Dataset {
         let mut out = vec![0.0_f64; places.len()];
         sync(|| {
             // SAFETY: the space is open, and `places` holds one coordinate a point, all of them inside.
-            check(|| unsafe { H5Sselect_elements(self.space.0, H5S_seloper_t::H5S_SELECT_SET, places.len(), places.as_ptr()) })?;
+            check(|| unsafe {
+                H5Sselect_elements(self.space.0, H5S_seloper_t::H5S_SELECT_SET, places.len(), places.as_ptr())
+            })?;
             let n = places.len() as hsize_t;
             // SAFETY: one dimension, given by a valid pointer.
             let memory = id(|| unsafe { H5Screate_simple(1, &raw const n, std::ptr::null()) })?;
@@ -274,7 +292,12 @@ impl Dataset {
                     if !pointers.is_empty() {
                         // SAFETY: the pointers are those that H5Dread made for this type and space, freed once.
                         check(|| unsafe {
-                            H5Treclaim(self.datatype.0, self.space.0, H5P_DEFAULT, pointers.as_mut_ptr().cast::<c_void>())
+                            H5Treclaim(
+                                self.datatype.0,
+                                self.space.0,
+                                H5P_DEFAULT,
+                                pointers.as_mut_ptr().cast::<c_void>(),
+                            )
                         })
                         .map_err(|e| self.failed(e))?;
                     }
@@ -299,7 +322,9 @@ impl Dataset {
         sync(|| {
             // SAFETY: the dataset is open.
             let at = unsafe { H5Dget_offset(self.id.0) };
-            let Some(create) = &self.create else { return Ok(RawLayout::Contiguous((at != HADDR_UNDEF).then_some(at))) };
+            let Some(create) = &self.create else {
+                return Ok(RawLayout::Contiguous((at != HADDR_UNDEF).then_some(at)));
+            };
             // SAFETY: the property list is open.
             match unsafe { H5Pget_layout(create.0) } {
                 H5D_layout_t::H5D_COMPACT => {
@@ -314,7 +339,10 @@ impl Dataset {
                     // SAFETY: the array has room for as many dimensions as said.
                     let rank = check(|| unsafe { H5Pget_chunk(create.0, MAX_RANK as c_int, chunk.as_mut_ptr()) })
                         .map_err(|e| self.failed(e))?;
-                    Ok(RawLayout::Chunked { chunk: chunk[..(rank as usize).min(MAX_RANK)].to_vec(), filters: self.filters(create)? })
+                    Ok(RawLayout::Chunked {
+                        chunk: chunk[..(rank as usize).min(MAX_RANK)].to_vec(),
+                        filters: self.filters(create)?,
+                    })
                 }
                 _ => Err(self.failed(Hdf5Failure("unknown layout".to_owned()))),
             }
@@ -386,7 +414,13 @@ impl Dataset {
             rank: usize,
             visit: F,
         }
-        unsafe extern "C" fn one<F: FnMut(&[u64], u32, u64, u64)>(at: *const hsize_t, mask: c_uint, address: haddr_t, size: hsize_t, data: *mut c_void) -> c_int {
+        unsafe extern "C" fn one<F: FnMut(&[u64], u32, u64, u64)>(
+            at: *const hsize_t,
+            mask: c_uint,
+            address: haddr_t,
+            size: hsize_t,
+            data: *mut c_void,
+        ) -> c_int {
             // SAFETY: `data` is the visitor below, alive during the iteration; `at` has as many entries as the dataset
             // dimensions. A panic must not unwind into C, so it ends the iteration as an error.
             let outcome = std::panic::catch_unwind(|| unsafe {

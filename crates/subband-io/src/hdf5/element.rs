@@ -6,8 +6,9 @@ use hdf5_metno::globals::{H5T_IEEE_F32BE, H5T_IEEE_F32LE, H5T_IEEE_F64BE, H5T_IE
 use hdf5_metno_sys::h5::H5free_memory;
 use hdf5_metno_sys::h5i::hid_t;
 use hdf5_metno_sys::h5t::{
-    H5T_class_t, H5T_order_t, H5T_sign_t, H5Tequal, H5Tget_class, H5Tget_member_name, H5Tget_member_offset, H5Tget_member_type,
-    H5Tget_nmembers, H5Tget_order, H5Tget_precision, H5Tget_sign, H5Tget_size, H5Tget_super, H5Tis_variable_str,
+    H5T_class_t, H5T_order_t, H5T_sign_t, H5Tequal, H5Tget_class, H5Tget_member_name, H5Tget_member_offset,
+    H5Tget_member_type, H5Tget_nmembers, H5Tget_order, H5Tget_precision, H5Tget_sign, H5Tget_size, H5Tget_super,
+    H5Tis_variable_str,
 };
 
 use super::{Id, check, id};
@@ -143,7 +144,11 @@ pub(super) fn describe(t: &Id) -> Result<Element, Hdf5Failure> {
         H5T_class_t::H5T_INTEGER | H5T_class_t::H5T_FLOAT => number(t).map_or_else(other, Element::Real),
         H5T_class_t::H5T_STRING => {
             // SAFETY: the type is open.
-            if check(|| unsafe { H5Tis_variable_str(t) })? > 0 { Element::VarString } else { Element::FixedString(bytes) }
+            if check(|| unsafe { H5Tis_variable_str(t) })? > 0 {
+                Element::VarString
+            } else {
+                Element::FixedString(bytes)
+            }
         }
         H5T_class_t::H5T_ENUM | H5T_class_t::H5T_BITFIELD if bytes == 1 => Element::Bool,
         H5T_class_t::H5T_COMPOUND => complex_compound(t)?.map_or_else(other, Element::Complex),

@@ -192,7 +192,8 @@ impl Group {
 
     /// The dataset `name`, which every UVH5 file has.
     pub(crate) fn required(&self, name: &str) -> Result<Dataset, Error> {
-        self.dataset(name)?.ok_or_else(|| Error::Missing { path: self.path.to_path_buf(), dataset: self.full_name(name) })
+        self.dataset(name)?
+            .ok_or_else(|| Error::Missing { path: self.path.to_path_buf(), dataset: self.full_name(name) })
     }
 
     /// Names of the entries, in the order of their names.

@@ -11,7 +11,8 @@ use crate::oracle::data_dir;
 /// Everything that can be done with a file.
 fn use_file(path: &Path) -> Result<(), Error> {
     let summary = summarise(path).map(|_| ());
-    let group = SubbandGroup::open(&[path.to_owned()], &OpenOptions { expected_subbands: 1, ..OpenOptions::default() })?;
+    let group =
+        SubbandGroup::open(&[path.to_owned()], &OpenOptions { expected_subbands: 1, ..OpenOptions::default() })?;
     let (mut block, mut scratch) = (VisBlock::default(), Scratch::default());
     for start in (0..group.n_rows()).step_by(13) {
         group.read_rows(start..(start + 13).min(group.n_rows()), &mut block, &mut scratch)?;
@@ -47,7 +48,11 @@ fn a_file_cut_while_it_is_open_is_an_error() {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("cut_sb00.hdf5");
     std::fs::write(&path, tiny(dir.path())).expect("written");
-    let group = SubbandGroup::open(std::slice::from_ref(&path), &OpenOptions { expected_subbands: 1, ..OpenOptions::default() }).expect("opens");
+    let group = SubbandGroup::open(
+        std::slice::from_ref(&path),
+        &OpenOptions { expected_subbands: 1, ..OpenOptions::default() },
+    )
+    .expect("opens");
     std::fs::OpenOptions::new().write(true).open(&path).expect("opens").set_len(2048).expect("cut");
     let read = group.read_rows(0..group.n_rows(), &mut VisBlock::default(), &mut Scratch::default());
     assert!(matches!(read, Err(Error::Io { .. })));

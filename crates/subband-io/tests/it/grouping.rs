@@ -42,7 +42,8 @@ fn a_folder_becomes_groups_and_nothing_is_lost() {
     let grouping = form_groups(&files, &GroupOptions::default());
     assert_eq!(grouping.groups.len(), 2);
     let [a, b] = &grouping.groups[..] else { panic!("two groups") };
-    let numbers = |g: &subband_io::Group| g.members.iter().map(|m| m.file.subband.expect("a number").0).collect::<Vec<_>>();
+    let numbers =
+        |g: &subband_io::Group| g.members.iter().map(|m| m.file.subband.expect("a number").0).collect::<Vec<_>>();
     assert_eq!(numbers(a), [0, 1, 3, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
     assert_eq!(a.missing, [2, 4, 5, 6].map(SubbandIndex));
     assert_eq!(a.duplicates.len(), 1);

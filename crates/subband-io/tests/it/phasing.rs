@@ -40,7 +40,8 @@ fn open(path: &Path) -> Result<SubbandGroup, Error> {
 
 /// Adds an entry to the catalogue.
 fn centre(header: &hdf5::Group, id: i64, kind: &str, frame: &str, lon: f64) {
-    let catalogue = header.group("phase_center_catalog").or_else(|_| header.create_group("phase_center_catalog")).expect("there");
+    let catalogue =
+        header.group("phase_center_catalog").or_else(|_| header.create_group("phase_center_catalog")).expect("there");
     let entry = catalogue.create_group(&id.to_string()).expect("made");
     text(&entry, "cat_name", &format!("source{id}"));
     text(&entry, "cat_type", kind);
@@ -69,7 +70,9 @@ fn old_phased_files_give_their_uvw() {
         }
     };
     let direction = |frame| Direction { lon_rad: 1.25, lat_rad: 0.5, frame };
-    for (name, frame, expected) in [("a", None, Frame::Icrs), ("b", Some("icrs"), Frame::Icrs), ("c", Some("fk5"), Frame::Fk5)] {
+    for (name, frame, expected) in
+        [("a", None, Frame::Icrs), ("b", Some("icrs"), Frame::Icrs), ("c", Some("fk5"), Frame::Fk5)]
+    {
         let group = open(&changed(&dir.path().join(name), phased(frame))).expect("opens");
         let FilePhasing::Phased { centres, row_centre } = &group.header().phasing else { panic!("phased") };
         assert_eq!((centres[0].direction, row_centre.len()), (direction(expected), 0));
@@ -127,7 +130,9 @@ fn catalogues_are_read_as_far_as_they_are_used() {
     let unprojected = changed(&at("d"), |h| centre(h, 0, "unprojected", "altaz", 0.0));
     assert_eq!(open(&unprojected).expect("opens").header().phasing, FilePhasing::Unprojected);
     let drifting = changed(&at("e"), |h| centre(h, 0, "driftscan", "altaz", 1.0));
-    let FilePhasing::Phased { centres, .. } = open(&drifting).expect("opens").header().phasing.clone() else { panic!("phased") };
+    let FilePhasing::Phased { centres, .. } = open(&drifting).expect("opens").header().phasing.clone() else {
+        panic!("phased")
+    };
     assert_eq!(centres[0].direction.frame, Frame::AltAz);
 
     let unknown_id = changed(&at("f"), |h| {
@@ -149,7 +154,12 @@ fn fringe_stopping_needs_the_meridian() {
             extra.unlink("phase_center_epoch").expect("unlinked");
         }
         let epoch: VarLenUnicode = epoch.parse().expect("text");
-        extra.new_dataset::<VarLenUnicode>().create("phase_center_epoch").expect("made").write_scalar(&epoch).expect("written");
+        extra
+            .new_dataset::<VarLenUnicode>()
+            .create("phase_center_epoch")
+            .expect("made")
+            .write_scalar(&epoch)
+            .expect("written");
         if h.link_exists("phase_center_app_dec") {
             h.unlink("phase_center_app_dec").expect("unlinked");
         }
@@ -161,7 +171,11 @@ fn fringe_stopping_needs_the_meridian() {
     let other = changed(&dir.path().join("c"), |h| keywords(h, 0.1, "J2000"));
     assert_eq!(open(&other).expect("opens").header().phasing, FilePhasing::Unprojected);
     // The caller knows better.
-    let options = OpenOptions { expected_subbands: 1, phasing: Some(FilePhasing::Meridian { app_dec_rad: 0.3 }), ..OpenOptions::default() };
+    let options = OpenOptions {
+        expected_subbands: 1,
+        phasing: Some(FilePhasing::Meridian { app_dec_rad: 0.3 }),
+        ..OpenOptions::default()
+    };
     let group = SubbandGroup::open(&[other], &options).expect("opens");
     assert_eq!(group.header().phasing, FilePhasing::Meridian { app_dec_rad: 0.3 });
 }
@@ -170,7 +184,8 @@ fn fringe_stopping_needs_the_meridian() {
 #[test]
 fn consecutive_files_are_two_observations() {
     let Some(dir) = crate::oracle::data_dir() else { return };
-    let files = ["zen.2457698.40355191.xx.HH.uvh5", "zen.2457698.40367619.xx.HH.uvh5"].map(|f| dir.join("hera_qm/hera_qm/data").join(f));
+    let files = ["zen.2457698.40355191.xx.HH.uvh5", "zen.2457698.40367619.xx.HH.uvh5"]
+        .map(|f| dir.join("hera_qm/hera_qm/data").join(f));
     match SubbandGroup::open(&files, &OpenOptions::default()) {
         Err(Error::Disagree { what, .. }) => assert_eq!(what, "their times"),
         other => panic!("{:?}", other.map(|_| ())),

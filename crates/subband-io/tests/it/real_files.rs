@@ -3,7 +3,7 @@
 use subband_io::vis_types::{Complex32, FilePhasing, Flags, Frame, SubbandIndex, VisBlock, Weights};
 use subband_io::{MissingSubbands, OpenOptions, Scratch, SubbandGroup, summarise};
 
-use crate::oracle::{data_dir, bool_bytes, complex_bytes, f32_bytes, f64_bytes, i64_bytes, oracle, small16};
+use crate::oracle::{bool_bytes, complex_bytes, data_dir, f32_bytes, f64_bytes, i64_bytes, oracle, small16};
 
 /// The merge of the sixteen real-layout subbands is pyuvdata's, bit for bit.
 #[test]
@@ -11,7 +11,8 @@ fn merge_of_sixteen_is_that_of_pyuvdata() {
     let (Some(paths), Some(oracle)) = (small16(), oracle()) else { return };
     for (key, leave_out) in [("dsa_small16", None), ("dsa_small16_minus_sb07", Some(7))] {
         let expected = &oracle["merge"][key]["after_reorder_freqs"];
-        let paths: Vec<_> = paths.iter().enumerate().filter(|(i, _)| Some(*i) != leave_out).map(|(_, p)| p.clone()).collect();
+        let paths: Vec<_> =
+            paths.iter().enumerate().filter(|(i, _)| Some(*i) != leave_out).map(|(_, p)| p.clone()).collect();
         let options = OpenOptions { missing: MissingSubbands::Split, ..OpenOptions::default() };
         let group = SubbandGroup::open(&paths, &options).expect("opens");
         let merged = group.merge().expect("merges");
@@ -165,7 +166,9 @@ const REAL: [Real; 12] = [
 fn in_file_order<T: Copy>(values: ndarray::ArrayView3<'_, T>, group: &SubbandGroup, codes: &[i64]) -> Vec<T> {
     let places: Vec<usize> = codes
         .iter()
-        .map(|&code| group.header().correlations.iter().position(|c| c.aips() == code).expect("a correlation of the file"))
+        .map(|&code| {
+            group.header().correlations.iter().position(|c| c.aips() == code).expect("a correlation of the file")
+        })
         .collect();
     let (n, c, _) = values.dim();
     let mut out = Vec::new();
@@ -183,7 +186,8 @@ fn every_real_file_is_read_as_h5py_reads_it() {
     let (Some(dir), Some(oracle)) = (data_dir(), oracle()) else { return };
     for real in &REAL {
         let path = dir.join(real.path);
-        let group = SubbandGroup::open(std::slice::from_ref(&path), &OpenOptions::default()).unwrap_or_else(|e| panic!("{e}"));
+        let group =
+            SubbandGroup::open(std::slice::from_ref(&path), &OpenOptions::default()).unwrap_or_else(|e| panic!("{e}"));
         let header = group.header();
         let codes: Vec<i64> = match real.path {
             p if p.contains("ata_C0352") => vec![-5, -7, -8, -6],
@@ -191,9 +195,24 @@ fn every_real_file_is_read_as_h5py_reads_it() {
             _ => vec![-5, -6][..header.correlations.len()].to_vec(),
         };
         let merged = group.merge().expect("merges");
-        assert_eq!(complex_bytes(in_file_order(merged.vis.view(), &group, &codes).into_iter()), real.vis, "{}", real.path);
-        assert_eq!(bool_bytes(in_file_order(merged.flags.view(), &group, &codes).into_iter()), real.flags, "{}", real.path);
-        assert_eq!(f32_bytes(in_file_order(merged.nsamples.view(), &group, &codes).into_iter()), real.nsamples, "{}", real.path);
+        assert_eq!(
+            complex_bytes(in_file_order(merged.vis.view(), &group, &codes).into_iter()),
+            real.vis,
+            "{}",
+            real.path
+        );
+        assert_eq!(
+            bool_bytes(in_file_order(merged.flags.view(), &group, &codes).into_iter()),
+            real.flags,
+            "{}",
+            real.path
+        );
+        assert_eq!(
+            f32_bytes(in_file_order(merged.nsamples.view(), &group, &codes).into_iter()),
+            real.nsamples,
+            "{}",
+            real.path
+        );
 
         // Blocks of odd sizes are the merge.
         let (mut block, mut scratch) = (VisBlock::default(), Scratch::default());
@@ -225,19 +244,30 @@ fn every_real_file_is_read_as_h5py_reads_it() {
 
         let summary = summarise(&path).expect("summarises");
         assert_eq!(summary.n_rows as usize, header.rows.len());
-        assert_eq!((summary.first_time, summary.last_time), (header.rows.row(0).time, header.rows.row(header.rows.len() - 1).time));
+        assert_eq!(
+            (summary.first_time, summary.last_time),
+            (header.rows.row(0).time, header.rows.row(header.rows.len() - 1).time)
+        );
         assert_eq!(summary.low_hz, header.windows[0].freq_hz[0]);
         assert_eq!(summary.unfinished, []);
 
         let expected = &oracle["uvh5"][real.path]["pyuvdata"];
         if expected["time"].is_object() {
             let number = |v: &serde_json::Value| v.as_f64().expect("a number");
-            assert_eq!(f64_bytes(header.rows.iter().map(|r| r.time.0)), expected["time"]["sha256"].as_str().expect("text"));
-            assert_eq!(f64_bytes(header.windows[0].freq_hz.iter().copied()), expected["freq"]["sha256"].as_str().expect("text"));
+            assert_eq!(
+                f64_bytes(header.rows.iter().map(|r| r.time.0)),
+                expected["time"]["sha256"].as_str().expect("text")
+            );
+            assert_eq!(
+                f64_bytes(header.windows[0].freq_hz.iter().copied()),
+                expected["freq"]["sha256"].as_str().expect("text")
+            );
             assert_eq!(header.rows.times().len() as f64, number(&expected["Ntimes"]), "{}", real.path);
             assert_eq!(header.vis_units, expected["vis_units"].as_str().expect("text"));
             assert_eq!(header.telescope.name, expected["telescope"].as_str().expect("text"));
-            for (ours, theirs) in header.telescope.location_itrf_m.iter().zip(expected["location_xyz"].as_array().expect("three")) {
+            for (ours, theirs) in
+                header.telescope.location_itrf_m.iter().zip(expected["location_xyz"].as_array().expect("three"))
+            {
                 assert!((ours - number(theirs)).abs() < 1e-6, "{}: {ours} {theirs}", real.path);
             }
             let names: Vec<&str> = header.telescope.antennas.iter().map(|a| a.name.as_str()).collect();
@@ -255,7 +285,13 @@ fn every_real_file_is_read_as_h5py_reads_it() {
 #[test]
 fn phasing_of_the_real_files() {
     let Some(dir) = data_dir() else { return };
-    let open = |name: &str| SubbandGroup::open(&[dir.join(name)], &OpenOptions { missing: MissingSubbands::Split, ..OpenOptions::default() }).expect("opens");
+    let open = |name: &str| {
+        SubbandGroup::open(
+            &[dir.join(name)],
+            &OpenOptions { missing: MissingSubbands::Split, ..OpenOptions::default() },
+        )
+        .expect("opens")
+    };
     let small = open("dsa110-writer/small16/2026-01-25T00:05:19_sb03.hdf5");
     assert_eq!(small.header().phasing, FilePhasing::Meridian { app_dec_rad: 0.952_949_771_588_903_9 });
     assert_eq!(small.header().object_name, "search");

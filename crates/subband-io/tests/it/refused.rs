@@ -54,7 +54,12 @@ fn links_and_storage_elsewhere_are_refused() {
     let elsewhere = changed(&at("d"), |f| {
         f.unlink("Data/nsamples").expect("unlinked");
         let bytes = SHAPE.iter().product::<usize>() * 4;
-        f.new_dataset::<f32>().no_chunk().external("/etc/passwd", 0, bytes).shape(SHAPE).create("Data/nsamples").expect("made");
+        f.new_dataset::<f32>()
+            .no_chunk()
+            .external("/etc/passwd", 0, bytes)
+            .shape(SHAPE)
+            .create("Data/nsamples")
+            .expect("made");
     });
     assert_eq!(refused(&elsewhere), Some(Construct::ExternalStorage));
 
@@ -99,7 +104,12 @@ fn bombs_are_refused_before_memory_is_taken() {
     // A chunk that inflates to 128 MiB of zeros, and a dataset of 24 TB that was never written.
     let inflating = changed(&dir.path().join("a"), |f| {
         f.unlink("Data/nsamples").expect("unlinked");
-        f.new_dataset::<f32>().chunk((40, 1, 8, 100_000)).deflate(1).shape((40, 1, 8, 2..)).create("Data/nsamples").expect("made");
+        f.new_dataset::<f32>()
+            .chunk((40, 1, 8, 100_000))
+            .deflate(1)
+            .shape((40, 1, 8, 2..))
+            .create("Data/nsamples")
+            .expect("made");
     });
     assert!(matches!(open(&inflating), Err(Error::TooLarge { .. })), "{:?}", open(&inflating).map(|_| ()));
     let huge = changed(&dir.path().join("b"), |f| {
@@ -125,7 +135,9 @@ fn flags_that_were_never_written_need_a_fill_value() {
         });
         match open(&path) {
             Ok(group) if good => assert!(group.merge().expect("merges").nsamples.iter().all(|&w| w == 3.5)),
-            Err(Error::Unfinished { dataset, missing: 18, of: 18, .. }) if !good => assert_eq!(dataset, "Data/nsamples"),
+            Err(Error::Unfinished { dataset, missing: 18, of: 18, .. }) if !good => {
+                assert_eq!(dataset, "Data/nsamples")
+            }
             other => panic!("{name}: {:?}", other.map(|_| ())),
         }
     }
@@ -152,7 +164,11 @@ fn compact_and_contiguous_data_are_read() {
         let weights: Vec<f32> = f.dataset("Data/nsamples").expect("there").read_raw().expect("reads");
         f.unlink("Data/nsamples").expect("unlinked");
         let weights = ndarray::Array4::from_shape_vec(SHAPE, weights).expect("fits");
-        f.new_dataset_builder().with_data(&weights).layout(hdf5::plist::dataset_create::Layout::Compact).create("Data/nsamples").expect("made");
+        f.new_dataset_builder()
+            .with_data(&weights)
+            .layout(hdf5::plist::dataset_create::Layout::Compact)
+            .create("Data/nsamples")
+            .expect("made");
         let vis: Vec<Complex32> = f.dataset("Data/visdata").expect("there").read_raw().expect("reads");
         f.unlink("Data/visdata").expect("unlinked");
         let vis = ndarray::Array4::from_shape_vec(SHAPE, vis).expect("fits");
@@ -174,10 +190,17 @@ fn write_native_complex(file: &hdf5::File, values: &[Complex32], big: bool) {
             let space = h5s::H5Screate_simple(4, dims.as_ptr(), std::ptr::null());
             let stored = if big { *h5t::H5T_COMPLEX_IEEE_F32BE } else { *h5t::H5T_COMPLEX_IEEE_F32LE };
             let default = h5p::H5P_DEFAULT;
-            let dataset = h5d::H5Dcreate2(file.id(), c"Data/visdata".as_ptr(), stored, space, default, default, default);
+            let dataset =
+                h5d::H5Dcreate2(file.id(), c"Data/visdata".as_ptr(), stored, space, default, default, default);
             assert!(dataset >= 0, "made");
-            let written =
-                h5d::H5Dwrite(dataset, *h5t::H5T_NATIVE_FLOAT_COMPLEX, h5s::H5S_ALL, h5s::H5S_ALL, default, values.as_ptr().cast());
+            let written = h5d::H5Dwrite(
+                dataset,
+                *h5t::H5T_NATIVE_FLOAT_COMPLEX,
+                h5s::H5S_ALL,
+                h5s::H5S_ALL,
+                default,
+                values.as_ptr().cast(),
+            );
             assert!(written >= 0, "written");
             h5d::H5Dclose(dataset);
             h5s::H5Sclose(space);

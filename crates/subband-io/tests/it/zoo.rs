@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use fixtures::{Address, Content, FaultKind, FlagContent, GroupSpec, WeightContent, address_of, correlation_number, flag_of, weight_of};
+use fixtures::{
+    Address, Content, FaultKind, FlagContent, GroupSpec, WeightContent, address_of, correlation_number, flag_of,
+    weight_of,
+};
 use subband_io::vis_types::{FilePhasing, VisBlock};
 use subband_io::{Error, MissingSubbands, OpenOptions, Scratch, SubbandGroup};
 
@@ -74,7 +77,8 @@ fn check_values(name: &str, spec: &GroupSpec, group: &SubbandGroup) {
 #[test]
 fn every_variant_is_read_exactly_and_every_fault_named() {
     let dir = tempfile::tempdir().expect("a folder");
-    for (name, spec) in fixtures::zoo().into_iter().flat_map(|s| s.groups.into_iter().map(move |g| (s.name.clone(), g))) {
+    for (name, spec) in fixtures::zoo().into_iter().flat_map(|s| s.groups.into_iter().map(move |g| (s.name.clone(), g)))
+    {
         let paths = write(&dir.path().join(format!("{name}-{}", spec.start.0)), &spec);
         let opened = open(&paths, MissingSubbands::Refuse);
         let fault = name.strip_prefix("fault-");
@@ -86,7 +90,10 @@ fn every_variant_is_read_exactly_and_every_fault_named() {
             }
             // A file is read whatever its name says, when it is asked for by name.
             (Some("unfinished"), Ok(group)) => check_values(&name, &spec, &group),
-            (Some("missing" | "missing-first" | "missing-last" | "missing-several" | "only-one"), Err(Error::MissingSubbands { missing, .. })) => {
+            (
+                Some("missing" | "missing-first" | "missing-last" | "missing-several" | "only-one"),
+                Err(Error::MissingSubbands { missing, .. }),
+            ) => {
                 let expected: Vec<u8> = spec.faults.iter().map(|f| f.subband).collect();
                 assert_eq!(missing.iter().map(|s| s.0).collect::<Vec<_>>(), expected, "{name}");
                 let flagged = open(&paths, MissingSubbands::Flag).expect("opens");
