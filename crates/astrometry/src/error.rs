@@ -17,7 +17,9 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A line of the Earth-orientation file is not as the format says.
-    #[error("{path}, line {line}: {problem}; the file must be IERS finals2000A.all or finals2000A.data (column format)")]
+    #[error(
+        "{path}, line {line}: {problem}; the file must be IERS finals2000A.all or finals2000A.data (column format)"
+    )]
     Format {
         /// The file.
         path: PathBuf,

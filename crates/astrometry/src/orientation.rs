@@ -36,7 +36,8 @@ impl EarthOrientation {
     /// The snapshot that this crate carries: 2005 to a year after its making. Its head states its source.
     #[must_use]
     pub fn bundled() -> Self {
-        Self::parse_snapshot(include_str!("../data/earth-orientation.txt")).expect("because a test reads the bundled snapshot")
+        Self::parse_snapshot(include_str!("../data/earth-orientation.txt"))
+            .expect("because a test reads the bundled snapshot")
     }
 
     /// From the IERS's `finals2000A.all` or `finals2000A.data`, as their data centre offers them. Final values (Bulletin B)

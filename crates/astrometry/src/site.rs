@@ -38,6 +38,7 @@ impl Site {
     /// The geocentric position, ITRF axes, metres.
     #[must_use]
     pub fn itrf_m(&self) -> [f64; 3] {
-        gd2gc(WGS84, self.longitude_rad, self.latitude_rad, self.height_m).expect("because WGS84 is an ellipsoid that SOFA knows")
+        gd2gc(WGS84, self.longitude_rad, self.latitude_rad, self.height_m)
+            .expect("because WGS84 is an ellipsoid that SOFA knows")
     }
 }

@@ -2,7 +2,7 @@
 
 use std::f64::consts::{FRAC_PI_2, PI, TAU};
 
-use sofars::astro::{IauAstrom, apco13, aticq, atciq, atioq, atoiq};
+use sofars::astro::{IauAstrom, apco13, atciq, aticq, atioq, atoiq};
 use sofars::coords::{ae2hd, hd2ae};
 use sofars::erst::gst06a;
 use sofars::pnp::sp00;

@@ -24,11 +24,7 @@ impl UvwAxes {
         let v = [-sin_d * cos_h, sin_d * sin_h, cos_d];
         let w = [cos_d * cos_h, -cos_d * sin_h, sin_d];
         let turn = |a: f64, b: f64, i: usize| a * u[i] + b * v[i];
-        Self([
-            std::array::from_fn(|i| turn(cos_p, -sin_p, i)),
-            std::array::from_fn(|i| turn(sin_p, cos_p, i)),
-            w,
-        ])
+        Self([std::array::from_fn(|i| turn(cos_p, -sin_p, i)), std::array::from_fn(|i| turn(sin_p, cos_p, i)), w])
     }
 
     /// u, v and w of a position relative to the array's centre, ITRF axes; all in metres.

@@ -45,26 +45,17 @@ pub(crate) enum Bulk {
 }
 
 impl Bulk {
-    /// Opens the columns of a set that was just made and gives back the disk space of their tiles.
+    /// Opens the columns of a set that was just made.
     pub(crate) fn open(path: &Path, layout: &Layout, options: &MsOptions) -> Result<Self, Error> {
         if !layout.is_uniform() {
             let table = unlocked().open(path).map_err(|e| failed(path, "MAIN", e))?;
             return Ok(Self::General(Mutex::new(table)));
         }
-        let open = |name: &str| -> Result<TiledColumn, Error> {
-            let mut column = TiledColumn::open_rw(path, name).map_err(|e| failed(path, name, e))?;
-            column.truncate_to_holes().map_err(|e| failed(path, name, e))?;
-            Ok(column)
-        };
-        for (name, wanted) in [("MODEL_DATA", options.model_column), ("CORRECTED_DATA", options.corrected_column)] {
-            if wanted {
-                open(name)?;
-            }
-        }
         let mut columns = Vec::new();
         for column in [Column::Data, Column::Flag, Column::WeightSpectrum, Column::Weight, Column::Sigma, Column::Uvw] {
             if column != Column::WeightSpectrum || options.weight_spectrum != WeightSpectrum::Never {
-                columns.push((column, open(column.name())?));
+                let tiles = TiledColumn::open_rw(path, column.name()).map_err(|e| failed(path, column.name(), e))?;
+                columns.push((column, tiles));
             }
         }
         Ok(Self::Tiled(columns))
@@ -91,7 +82,8 @@ impl Bulk {
             Self::Tiled(columns) => {
                 let Some((_, tiles)) = columns.iter().find(|(c, _)| *c == column) else { return Ok(()) };
                 let tile = tiles.tile()[0];
-                let whole = rows.start % tile == 0 && (rows.end % tile == 0 || range.end == tiles.rows());
+                let whole =
+                    rows.start.is_multiple_of(tile) && (rows.end.is_multiple_of(tile) || range.end == tiles.rows());
                 if whole { tiles.write(range, channels, values) } else { tiles.update(range, channels, values) }
             }
             Self::General(table) => lock(table).write(column.name(), range, values),

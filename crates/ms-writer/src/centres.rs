@@ -87,11 +87,15 @@ impl Centres {
             }
             FilePhasing::Phased { .. } => (None, OldW::File),
         };
-        let kept = matches!((options.centre, &header.phasing), (Centre::MidTime | Centre::AsInFile, FilePhasing::Phased { .. }));
+        let kept = matches!(
+            (options.centre, &header.phasing),
+            (Centre::MidTime | Centre::AsInFile, FilePhasing::Phased { .. })
+        );
         if kept {
             return Self::kept(header, middle);
         }
-        let meridian_track = |dec: f64| times.iter().map(|&t| Ok(sky(t)?.meridian(dec))).collect::<Result<Vec<_>, Error>>();
+        let meridian_track =
+            |dec: f64| times.iter().map(|&t| Ok(sky(t)?.meridian(dec))).collect::<Result<Vec<_>, Error>>();
         let pointing = declination.map(meridian_track).transpose()?;
 
         let per_time = match options.centre {
@@ -116,7 +120,8 @@ impl Centres {
             Centre::At(direction) => direction,
             _ => sky(middle)?.meridian(declination.unwrap_or(site.latitude_rad)),
         };
-        let axes = times.iter().map(|&t| sky(t)?.uvw_axes(direction).map_err(sky_error)).collect::<Result<_, Error>>()?;
+        let axes =
+            times.iter().map(|&t| sky(t)?.uvw_axes(direction).map_err(sky_error)).collect::<Result<_, Error>>()?;
         let fields = vec![Field { name: name_of(direction), direction, time: middle.into() }];
         Ok(Self { fields, field_of: FieldOf::One, uvw: Uvw::Stations { axes, old }, pointing })
     }
@@ -137,8 +142,10 @@ impl Centres {
             }
             FieldOf::Row(row_centre.clone())
         };
-        let fields =
-            centres.iter().map(|c| Field { name: c.name.clone(), direction: c.direction, time: middle.into() }).collect();
+        let fields = centres
+            .iter()
+            .map(|c| Field { name: c.name.clone(), direction: c.direction, time: middle.into() })
+            .collect();
         Ok(Self { fields, field_of, uvw: Uvw::File, pointing: None })
     }
 }

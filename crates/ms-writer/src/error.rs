@@ -16,7 +16,7 @@ pub enum Error {
         /// The table or column.
         what: String,
         /// What casacore said.
-        source: casacore::Error,
+        source: Box<casacore::Error>,
     },
     /// A file of the Measurement Set could not be made, written or measured.
     #[error("{path}: cannot write")]
@@ -41,25 +41,35 @@ pub enum Error {
         problem: String,
     },
     /// The correlations cannot be written together.
-    #[error("correlations {found:?} cannot be written together; linear, circular and Stokes ones are written apart, each at most once")]
+    #[error(
+        "correlations {found:?} cannot be written together; linear, circular and Stokes ones are written apart, each at most once"
+    )]
     Correlations {
         /// What the header has.
         found: Vec<Correlation>,
     },
     /// The baselines point both ways, so some must be turned round, and the cross-correlation that they turn into is absent.
-    #[error("some baselines have their antennas in descending order; turning them round needs the correlation {missing}")]
+    #[error(
+        "some baselines have their antennas in descending order; turning them round needs the correlation {missing}"
+    )]
     Swap {
         /// The correlation that is not in the data.
         missing: Correlation,
     },
     /// The centres asked for need a pointing declination that the files do not have.
-    #[error("centres on the meridian need the pointing's declination, which these files do not give; name a direction instead")]
+    #[error(
+        "centres on the meridian need the pointing's declination, which these files do not give; name a direction instead"
+    )]
     NoDeclination,
     /// The centres of the files were asked for, and the files have none.
-    #[error("the files are not phased, so they have no phase centre to keep; ask for the mid time's or name a direction")]
+    #[error(
+        "the files are not phased, so they have no phase centre to keep; ask for the mid time's or name a direction"
+    )]
     NotPhased,
     /// The phase centres of the files are in more than one frame.
-    #[error("the files' phase centres are in the frames {frames:?}, and a Measurement Set wants one; name a direction to phase to")]
+    #[error(
+        "the files' phase centres are in the frames {frames:?}, and a Measurement Set wants one; name a direction to phase to"
+    )]
     MixedFrames {
         /// The frames.
         frames: Vec<Frame>,

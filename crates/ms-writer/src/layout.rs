@@ -70,11 +70,25 @@ impl Layout {
         let tile_channels = header.windows.iter().map(ChannelWindow::len).fold(0, gcd);
         let rows = header.rows.len();
         let row_bytes = tile_channels * correlations.len() * 8;
-        let tile_rows = options.rows_per_tile.unwrap_or_else(|| tile_rows(row_bytes, options.input_chunk_rows, (windows.len() > 1).then_some(rows)));
+        let tile_rows = options
+            .rows_per_tile
+            .unwrap_or_else(|| tile_rows(row_bytes, options.input_chunk_rows, (windows.len() > 1).then_some(rows)));
         // FLAG is stored as bits: eight rows begin on a whole byte whatever their length.
         let tile_rows = tile_rows.min(rows * windows.len()).next_multiple_of(8);
         let slab_channels = header.windows.iter().map(ChannelWindow::len).collect();
-        Ok(Self { windows, places, slab_channels, rotators, correlations, order, order_swapped, swaps, rows, tile_channels, tile_rows })
+        Ok(Self {
+            windows,
+            places,
+            slab_channels,
+            rotators,
+            correlations,
+            order,
+            order_swapped,
+            swaps,
+            rows,
+            tile_channels,
+            tile_rows,
+        })
     }
 
     /// Rows of MAIN.
@@ -164,7 +178,9 @@ fn casa_order(found: &[Correlation]) -> Result<(Vec<Correlation>, Order), Error>
     let mut sorted = found.to_vec();
     sorted.sort_by_key(|c| c.casa());
     let kind = |c: &Correlation| (c.casa() - 1) / 4;
-    let together = !sorted.is_empty() && sorted.iter().all(|c| kind(c) == kind(&sorted[0])) && sorted.windows(2).all(|w| w[0] != w[1]);
+    let together = !sorted.is_empty()
+        && sorted.iter().all(|c| kind(c) == kind(&sorted[0]))
+        && sorted.windows(2).all(|w| w[0] != w[1]);
     if !together {
         return Err(Error::Correlations { found: found.to_vec() });
     }
@@ -200,7 +216,8 @@ fn spectral_windows(subbands: &[ChannelWindow], how: SpectralWindows) -> Vec<Win
             && let (Some(&last), Some(&width)) = (window.freq_hz.last(), window.width_hz.last())
         {
             let step = subband.freq_hz[0] - last;
-            let regular = (step - width).abs() < TOLERANCE * width && (subband.width_hz[0] - width).abs() < TOLERANCE * width;
+            let regular =
+                (step - width).abs() < TOLERANCE * width && (subband.width_hz[0] - width).abs() < TOLERANCE * width;
             if regular {
                 window.slabs.end = i + 1;
                 window.freq_hz.extend(&subband.freq_hz);
@@ -244,8 +261,13 @@ mod tests {
     #[test]
     fn a_gap_or_another_width_begins_a_window() {
         let mut subbands = vec![subband(3, 100.0, 1.0, 4), subband(2, 104.0, 1.0, 4), subband(0, 112.0, 1.0, 4)];
-        let names = |s: &[ChannelWindow], how| spectral_windows(s, how).into_iter().map(|w| (w.name, w.slabs)).collect::<Vec<_>>();
-        assert_eq!(names(&subbands, SpectralWindows::WholeBand), [("sb03-sb02".to_owned(), 0..2), ("sb00".to_owned(), 2..3)]);
+        let names = |s: &[ChannelWindow], how| {
+            spectral_windows(s, how).into_iter().map(|w| (w.name, w.slabs)).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            names(&subbands, SpectralWindows::WholeBand),
+            [("sb03-sb02".to_owned(), 0..2), ("sb00".to_owned(), 2..3)]
+        );
         assert_eq!(names(&subbands, SpectralWindows::PerSubband).len(), 3);
         subbands[2] = subband(1, 108.0, 1.0, 4);
         assert_eq!(names(&subbands, SpectralWindows::WholeBand), [("sb03-sb01".to_owned(), 0..3)]);

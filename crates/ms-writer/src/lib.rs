@@ -50,6 +50,7 @@
 mod bulk;
 mod centres;
 mod error;
+mod holes;
 mod layout;
 mod main_table;
 mod options;
@@ -71,3 +72,7 @@ pub use astrometry::EarthOrientation;
 pub use vis_types;
 #[doc(no_inline)]
 pub use vis_types::{VisBlock, VisHeader};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExample;

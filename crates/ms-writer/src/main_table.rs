@@ -6,6 +6,7 @@ use casacore::{Bucket, ColumnDesc, DataType, Element, Layout as TableLayout, Man
 use vis_types::{MjdSeconds, RowAxis};
 
 use crate::centres::Centres;
+use crate::holes::Nowhere;
 use crate::layout::Layout;
 use crate::runs::Runs;
 use crate::table::{failed, unlocked};
@@ -19,8 +20,19 @@ const INCREMENTAL_BYTES: u32 = 32_768;
 const CHUNK: usize = 16_384;
 
 const INCREMENTAL: [&str; 13] = [
-    "ARRAY_ID", "DATA_DESC_ID", "EXPOSURE", "FEED1", "FEED2", "FIELD_ID", "INTERVAL", "OBSERVATION_ID",
-    "PROCESSOR_ID", "SCAN_NUMBER", "STATE_ID", "TIME", "TIME_CENTROID",
+    "ARRAY_ID",
+    "DATA_DESC_ID",
+    "EXPOSURE",
+    "FEED1",
+    "FEED2",
+    "FIELD_ID",
+    "INTERVAL",
+    "OBSERVATION_ID",
+    "PROCESSOR_ID",
+    "SCAN_NUMBER",
+    "STATE_ID",
+    "TIME",
+    "TIME_CENTROID",
 ];
 
 /// A column of visibilities, flags or weights by channel.
@@ -37,8 +49,13 @@ fn spectral(layout: &Layout, name: &str, kind: DataType) -> (ColumnDesc, Manager
     }
 }
 
-/// Makes MAIN with all its rows.
-pub(crate) fn create(path: &Path, layout: &Layout, vis_units: &str, options: &MsOptions) -> Result<Table, Error> {
+/// Makes MAIN with all its rows, their tiles nowhere yet.
+pub(crate) fn create(
+    path: &Path,
+    layout: &Layout,
+    vis_units: &str,
+    options: &MsOptions,
+) -> Result<(Table, Nowhere), Error> {
     let correlations = layout.correlations.len();
     let mut table = TableLayout::new().keyword("MS_VERSION", 2.0_f32);
     table.columns = schema::main();
@@ -64,25 +81,43 @@ pub(crate) fn create(path: &Path, layout: &Layout, vis_units: &str, options: &Ms
         let (column, manager) = spectral(layout, "WEIGHT_SPECTRUM", DataType::F32);
         add((column.comment("Weight for each data point"), manager));
     }
-    for (name, comment) in
-        [("WEIGHT", "Weight for each polarization spectrum"), ("SIGMA", "Estimated rms noise for channel with unity bandpass response")]
-    {
+    for (name, comment) in [
+        ("WEIGHT", "Weight for each polarization spectrum"),
+        ("SIGMA", "Estimated rms noise for channel with unity bandpass response"),
+    ] {
         let column = ColumnDesc::fixed(name, DataType::F32, [correlations]).indirect().comment(comment);
         add((column, Manager::tiled_column(format!("Tiled{name}"), [layout.tile_rows, correlations]).holding([name])));
     }
     let category = ColumnDesc::variable("FLAG_CATEGORY", DataType::Bool, Some(3))
         .keyword("CATEGORY", Vec::<String>::new())
         .comment("The flag category, NUM_CAT flags for each datum");
-    add((category, Manager::tiled_shape("TiledFLAG_CATEGORY", [1, 1, layout.tile_channels, correlations]).holding(["FLAG_CATEGORY"])));
+    add((
+        category,
+        Manager::tiled_shape("TiledFLAG_CATEGORY", [1, 1, layout.tile_channels, correlations])
+            .holding(["FLAG_CATEGORY"]),
+    ));
     table.managers.push(Manager::tiled_column("TiledUVW", [layout.tile_rows, 3]).holding(["UVW"]));
-    table.managers.push(Manager::standard("SSMRows", Bucket::Rows(BUCKET_ROWS)).holding(["ANTENNA1", "ANTENNA2", "FLAG_ROW"]));
+    table
+        .managers
+        .push(Manager::standard("SSMRows", Bucket::Rows(BUCKET_ROWS)).holding(["ANTENNA1", "ANTENNA2", "FLAG_ROW"]));
     table.managers.push(Manager::incremental("ISMRows", INCREMENTAL_BYTES).holding(INCREMENTAL));
 
-    let fail = |what: &str| { let what = what.to_owned(); move |source| failed(path, &what, source) };
-    let mut main = table.create_with(path, layout.ms_rows() as u64, &unlocked()).map_err(fail("MAIN"))?;
-    let info = TableInfo { kind: "Measurement Set".to_owned(), subtype: String::new(), readme: "This is a MeasurementSet Table holding measurements from a Telescope\n".to_owned() };
+    let fail = |what: &str| {
+        let what = what.to_owned();
+        move |source| failed(path, &what, source)
+    };
+    let mut main = table.create_with(path, 0, &unlocked()).map_err(fail("MAIN"))?;
+    let info = TableInfo {
+        kind: "Measurement Set".to_owned(),
+        subtype: String::new(),
+        readme: "This is a MeasurementSet Table holding measurements from a Telescope\n".to_owned(),
+    };
     main.put_info(&info).map_err(fail("table.info"))?;
-    Ok(main)
+    main.close().map_err(fail("MAIN"))?;
+    let nowhere = Nowhere::link(path, layout.ms_rows())?;
+    let mut main = unlocked().open(path).map_err(fail("MAIN"))?;
+    main.add_rows(layout.ms_rows() as u64).map_err(fail("MAIN"))?;
+    Ok((main, nowhere))
 }
 
 /// What is known only when all blocks were written: FLAG_ROW, and that WEIGHT_SPECTRUM is not needed.
@@ -128,7 +163,13 @@ fn changing<'a, T>(path: &'a Path, columns: &'static [&'static str]) -> Changing
 }
 
 /// Names the subtables, which exist by now, and fills the columns that do not depend on the visibilities.
-pub(crate) fn fill(table: &mut Table, path: &Path, rows: &RowAxis, layout: &Layout, centres: &Centres) -> Result<(), Error> {
+pub(crate) fn fill(
+    table: &mut Table,
+    path: &Path,
+    rows: &RowAxis,
+    layout: &Layout,
+    centres: &Centres,
+) -> Result<(), Error> {
     for name in subtables::NAMES {
         table.put_subtable(name, path.join(name)).map_err(|e| failed(path, name, e))?;
     }

@@ -133,17 +133,27 @@ impl Rotator {
             self.channels.phasors(if turn.swapped { -turn.w_change_m } else { turn.w_change_m }, &mut cos, &mut sin);
             if turn.swapped {
                 self.order_swapped.apply(row);
-                multiply_row(row, n_correlations, &cos, &sin, |v, c, s| Complex32::new(v.re * c - v.im * s, v.re * s + v.im * c));
+                multiply_row(row, n_correlations, &cos, &sin, |v, c, s| {
+                    Complex32::new(v.re * c - v.im * s, v.re * s + v.im * c)
+                });
             } else {
                 self.order.apply(row);
-                multiply_row(row, n_correlations, &cos, &sin, |v, c, s| Complex32::new(v.re * c + v.im * s, v.re * s - v.im * c));
+                multiply_row(row, n_correlations, &cos, &sin, |v, c, s| {
+                    Complex32::new(v.re * c + v.im * s, v.re * s - v.im * c)
+                });
             }
         }
     }
 }
 
 #[inline(always)]
-fn multiply_row(row: &mut [Complex32], n_correlations: usize, cos: &[f32], sin: &[f32], f: impl Fn(Complex32, f32, f32) -> Complex32) {
+fn multiply_row(
+    row: &mut [Complex32],
+    n_correlations: usize,
+    cos: &[f32],
+    sin: &[f32],
+    f: impl Fn(Complex32, f32, f32) -> Complex32,
+) {
     match n_correlations {
         1 => multiply::<1>(row, cos, sin, f),
         2 => multiply::<2>(row, cos, sin, f),
@@ -153,7 +163,12 @@ fn multiply_row(row: &mut [Complex32], n_correlations: usize, cos: &[f32], sin: 
 }
 
 #[inline(always)]
-fn multiply<const P: usize>(row: &mut [Complex32], cos: &[f32], sin: &[f32], f: impl Fn(Complex32, f32, f32) -> Complex32) {
+fn multiply<const P: usize>(
+    row: &mut [Complex32],
+    cos: &[f32],
+    sin: &[f32],
+    f: impl Fn(Complex32, f32, f32) -> Complex32,
+) {
     let (channels, _) = row.as_chunks_mut::<P>();
     for (values, (&c, &s)) in channels.iter_mut().zip(cos.iter().zip(sin)) {
         for v in values {
@@ -172,8 +187,10 @@ mod tests {
     }
 
     fn check(freq: &[f64], n_correlations: usize) {
-        let turns: Vec<Turn> = [-2601.6, 0.0, 1e-3, 1234.567].map(|w| Turn { w_change_m: w, swapped: w > 1000.0 }).to_vec();
-        let vis: Vec<Complex32> = (0..turns.len() * freq.len() * n_correlations).map(|i| Complex32::from_polar(2.0, i as f32)).collect();
+        let turns: Vec<Turn> =
+            [-2601.6, 0.0, 1e-3, 1234.567].map(|w| Turn { w_change_m: w, swapped: w > 1000.0 }).to_vec();
+        let vis: Vec<Complex32> =
+            (0..turns.len() * freq.len() * n_correlations).map(|i| Complex32::from_polar(2.0, i as f32)).collect();
         let identity = Order::new(&(0..n_correlations).collect::<Vec<_>>());
         let rotator = Rotator::new(freq, identity.clone(), identity);
         let mut out = vis.clone();

@@ -25,7 +25,10 @@ pub(crate) fn main() -> Vec<ColumnDesc> {
         ColumnDesc::scalar("STATE_ID", I32).comment("ID for this observing state"),
         ColumnDesc::scalar("TIME", F64).unit("s").measure("epoch", "UTC").comment("Modified Julian Day"),
         ColumnDesc::scalar("TIME_CENTROID", F64).unit("s").measure("epoch", "UTC").comment("Modified Julian Day"),
-        ColumnDesc::fixed("UVW", F64, [3]).units(["m"; 3]).measure("uvw", "ITRF").comment("Vector with uvw coordinates (in meters)"),
+        ColumnDesc::fixed("UVW", F64, [3])
+            .units(["m"; 3])
+            .measure("uvw", "ITRF")
+            .comment("Vector with uvw coordinates (in meters)"),
     ]
 }
 
@@ -36,8 +39,14 @@ pub(crate) fn antenna() -> Vec<ColumnDesc> {
         ColumnDesc::scalar("FLAG_ROW", Bool).comment("Flag for this row"),
         ColumnDesc::scalar("MOUNT", Text).comment("Mount type e.g. alt-az, equatorial, etc."),
         ColumnDesc::scalar("NAME", Text).comment("Antenna name, e.g. VLA22, CA03"),
-        ColumnDesc::fixed("OFFSET", F64, [3]).units(["m"; 3]).measure("position", "ITRF").comment("Axes offset of mount to FEED REFERENCE point"),
-        ColumnDesc::fixed("POSITION", F64, [3]).units(["m"; 3]).measure("position", "ITRF").comment("Antenna X,Y,Z phase reference position"),
+        ColumnDesc::fixed("OFFSET", F64, [3])
+            .units(["m"; 3])
+            .measure("position", "ITRF")
+            .comment("Axes offset of mount to FEED REFERENCE point"),
+        ColumnDesc::fixed("POSITION", F64, [3])
+            .units(["m"; 3])
+            .measure("position", "ITRF")
+            .comment("Antenna X,Y,Z phase reference position"),
         ColumnDesc::scalar("STATION", Text).comment("Station (antenna pad) name"),
         ColumnDesc::scalar("TYPE", Text).comment("Antenna type (e.g. SPACE-BASED)"),
     ]
@@ -57,16 +66,28 @@ pub(crate) fn feed() -> Vec<ColumnDesc> {
     vec![
         ColumnDesc::scalar("ANTENNA_ID", I32).comment("ID of antenna in this array"),
         ColumnDesc::scalar("BEAM_ID", I32).comment("Id for BEAM model"),
-        ColumnDesc::variable("BEAM_OFFSET", F64, Some(2)).units(["rad"; 2]).measure("direction", "J2000").comment("Beam position offset (on sky but in antenna reference frame)"),
+        ColumnDesc::variable("BEAM_OFFSET", F64, Some(2))
+            .units(["rad"; 2])
+            .measure("direction", "J2000")
+            .comment("Beam position offset (on sky but in antenna reference frame)"),
         ColumnDesc::scalar("FEED_ID", I32).comment("Feed id"),
         ColumnDesc::scalar("INTERVAL", F64).unit("s").comment("Interval for which this set of parameters is accurate"),
         ColumnDesc::scalar("NUM_RECEPTORS", I32).comment("Number of receptors on this feed (probably 1 or 2)"),
-        ColumnDesc::variable("POLARIZATION_TYPE", Text, Some(1)).comment("Type of polarization to which a given RECEPTOR responds"),
+        ColumnDesc::variable("POLARIZATION_TYPE", Text, Some(1))
+            .comment("Type of polarization to which a given RECEPTOR responds"),
         ColumnDesc::variable("POL_RESPONSE", Complex32, Some(2)).comment("D-matrix i.e. leakage between two receptors"),
-        ColumnDesc::fixed("POSITION", F64, [3]).units(["m"; 3]).measure("position", "ITRF").comment("Position of feed relative to feed reference position"),
-        ColumnDesc::variable("RECEPTOR_ANGLE", F64, Some(1)).unit("rad").comment("The reference angle for polarization"),
+        ColumnDesc::fixed("POSITION", F64, [3])
+            .units(["m"; 3])
+            .measure("position", "ITRF")
+            .comment("Position of feed relative to feed reference position"),
+        ColumnDesc::variable("RECEPTOR_ANGLE", F64, Some(1))
+            .unit("rad")
+            .comment("The reference angle for polarization"),
         ColumnDesc::scalar("SPECTRAL_WINDOW_ID", I32).comment("ID for this spectral window setup"),
-        ColumnDesc::scalar("TIME", F64).unit("s").measure("epoch", "UTC").comment("Midpoint of time for which this set of parameters is accurate"),
+        ColumnDesc::scalar("TIME", F64)
+            .unit("s")
+            .measure("epoch", "UTC")
+            .comment("Midpoint of time for which this set of parameters is accurate"),
     ]
 }
 
@@ -74,12 +95,21 @@ pub(crate) fn feed() -> Vec<ColumnDesc> {
 pub(crate) fn field() -> Vec<ColumnDesc> {
     vec![
         ColumnDesc::scalar("CODE", Text).comment("Special characteristics of field, e.g. Bandpass calibrator"),
-        ColumnDesc::variable("DELAY_DIR", F64, Some(2)).units(["rad"; 2]).measure("direction", "J2000").comment("Direction of delay center (e.g. RA, DEC) as polynomial in time."),
+        ColumnDesc::variable("DELAY_DIR", F64, Some(2))
+            .units(["rad"; 2])
+            .measure("direction", "J2000")
+            .comment("Direction of delay center (e.g. RA, DEC) as polynomial in time."),
         ColumnDesc::scalar("FLAG_ROW", Bool).comment("Row Flag"),
         ColumnDesc::scalar("NAME", Text).comment("Name of this field"),
         ColumnDesc::scalar("NUM_POLY", I32).comment("Polynomial order of _DIR columns"),
-        ColumnDesc::variable("PHASE_DIR", F64, Some(2)).units(["rad"; 2]).measure("direction", "J2000").comment("Direction of phase center (e.g. RA, DEC)."),
-        ColumnDesc::variable("REFERENCE_DIR", F64, Some(2)).units(["rad"; 2]).measure("direction", "J2000").comment("Direction of REFERENCE center (e.g. RA, DEC) as polynomial in time."),
+        ColumnDesc::variable("PHASE_DIR", F64, Some(2))
+            .units(["rad"; 2])
+            .measure("direction", "J2000")
+            .comment("Direction of phase center (e.g. RA, DEC)."),
+        ColumnDesc::variable("REFERENCE_DIR", F64, Some(2))
+            .units(["rad"; 2])
+            .measure("direction", "J2000")
+            .comment("Direction of REFERENCE center (e.g. RA, DEC) as polynomial in time."),
         ColumnDesc::scalar("SOURCE_ID", I32).comment("Source id"),
         ColumnDesc::scalar("TIME", F64).unit("s").measure("epoch", "UTC").comment("Time origin for direction and rate"),
     ]
@@ -94,7 +124,10 @@ pub(crate) fn flag_cmd() -> Vec<ColumnDesc> {
         ColumnDesc::scalar("LEVEL", I32).comment("Flag level - revision level"),
         ColumnDesc::scalar("REASON", Text).comment("Flag reason"),
         ColumnDesc::scalar("SEVERITY", I32).comment("Severity code (0-10)"),
-        ColumnDesc::scalar("TIME", F64).unit("s").measure("epoch", "UTC").comment("Midpoint of interval for which this flag is valid"),
+        ColumnDesc::scalar("TIME", F64)
+            .unit("s")
+            .measure("epoch", "UTC")
+            .comment("Midpoint of interval for which this flag is valid"),
         ColumnDesc::scalar("TYPE", Text).comment("Type of flag (FLAG or UNFLAG)"),
     ]
 }
@@ -121,11 +154,17 @@ pub(crate) fn observation() -> Vec<ColumnDesc> {
         ColumnDesc::variable("LOG", Text, Some(1)).comment("Observing log"),
         ColumnDesc::scalar("OBSERVER", Text).comment("Name of observer(s)"),
         ColumnDesc::scalar("PROJECT", Text).comment("Project identification string"),
-        ColumnDesc::scalar("RELEASE_DATE", F64).unit("s").measure("epoch", "UTC").comment("Release date when data becomes public"),
+        ColumnDesc::scalar("RELEASE_DATE", F64)
+            .unit("s")
+            .measure("epoch", "UTC")
+            .comment("Release date when data becomes public"),
         ColumnDesc::variable("SCHEDULE", Text, Some(1)).comment("Observing schedule"),
         ColumnDesc::scalar("SCHEDULE_TYPE", Text).comment("Observing schedule type"),
         ColumnDesc::scalar("TELESCOPE_NAME", Text).comment("Telescope Name (e.g. WSRT, VLBA)"),
-        ColumnDesc::fixed("TIME_RANGE", F64, [2]).unit("s").measure("epoch", "UTC").comment("Start and end of observation"),
+        ColumnDesc::fixed("TIME_RANGE", F64, [2])
+            .unit("s")
+            .measure("epoch", "UTC")
+            .comment("Start and end of observation"),
     ]
 }
 
@@ -133,11 +172,17 @@ pub(crate) fn observation() -> Vec<ColumnDesc> {
 pub(crate) fn pointing() -> Vec<ColumnDesc> {
     vec![
         ColumnDesc::scalar("ANTENNA_ID", I32).comment("Antenna Id"),
-        ColumnDesc::variable("DIRECTION", F64, Some(2)).units(["rad"; 2]).measure("direction", "J2000").comment("Antenna pointing direction as polynomial in time"),
+        ColumnDesc::variable("DIRECTION", F64, Some(2))
+            .units(["rad"; 2])
+            .measure("direction", "J2000")
+            .comment("Antenna pointing direction as polynomial in time"),
         ColumnDesc::scalar("INTERVAL", F64).unit("s").comment("Time interval"),
         ColumnDesc::scalar("NAME", Text).comment("Pointing position name"),
         ColumnDesc::scalar("NUM_POLY", I32).comment("Series order"),
-        ColumnDesc::variable("TARGET", F64, None).units(["rad"; 2]).measure("direction", "J2000").comment("target direction as polynomial in time"),
+        ColumnDesc::variable("TARGET", F64, None)
+            .units(["rad"; 2])
+            .measure("direction", "J2000")
+            .comment("target direction as polynomial in time"),
         ColumnDesc::scalar("TIME", F64).unit("s").measure("epoch", "UTC").comment("Time interval midpoint"),
         ColumnDesc::scalar("TIME_ORIGIN", F64).unit("s").measure("epoch", "UTC").comment("Time origin for direction"),
         ColumnDesc::scalar("TRACKING", Bool).comment("Tracking flag - True if on position"),
@@ -147,8 +192,10 @@ pub(crate) fn pointing() -> Vec<ColumnDesc> {
 /// `POLARIZATION`.
 pub(crate) fn polarization() -> Vec<ColumnDesc> {
     vec![
-        ColumnDesc::variable("CORR_PRODUCT", I32, Some(2)).comment("Indices describing receptors of feed going into correlation"),
-        ColumnDesc::variable("CORR_TYPE", I32, Some(1)).comment("The polarization type for each correlation product, as a Stokes enum."),
+        ColumnDesc::variable("CORR_PRODUCT", I32, Some(2))
+            .comment("Indices describing receptors of feed going into correlation"),
+        ColumnDesc::variable("CORR_TYPE", I32, Some(1))
+            .comment("The polarization type for each correlation product, as a Stokes enum."),
         ColumnDesc::scalar("FLAG_ROW", Bool).comment("Row flag"),
         ColumnDesc::scalar("NUM_CORR", I32).comment("Number of correlation products"),
     ]
@@ -170,23 +217,36 @@ pub(crate) fn source() -> Vec<ColumnDesc> {
     vec![
         ColumnDesc::scalar("CALIBRATION_GROUP", I32).comment("Number of grouping for calibration purpose."),
         ColumnDesc::scalar("CODE", Text).comment("Special characteristics of source, e.g. Bandpass calibrator"),
-        ColumnDesc::fixed("DIRECTION", F64, [2]).units(["rad"; 2]).measure("direction", "J2000").comment("Direction (e.g. RA, DEC)."),
-        ColumnDesc::scalar("INTERVAL", F64).unit("s").comment("Interval of time for which this set of parameters is accurate"),
+        ColumnDesc::fixed("DIRECTION", F64, [2])
+            .units(["rad"; 2])
+            .measure("direction", "J2000")
+            .comment("Direction (e.g. RA, DEC)."),
+        ColumnDesc::scalar("INTERVAL", F64)
+            .unit("s")
+            .comment("Interval of time for which this set of parameters is accurate"),
         ColumnDesc::scalar("NAME", Text).comment("Name of source as given during observations"),
         ColumnDesc::scalar("NUM_LINES", I32).comment("Number of spectral lines"),
         ColumnDesc::fixed("PROPER_MOTION", F64, [2]).unit("rad/s").comment("Proper motion"),
         ColumnDesc::scalar("SOURCE_ID", I32).comment("Source id"),
         ColumnDesc::scalar("SPECTRAL_WINDOW_ID", I32).comment("ID for this spectral window setup"),
-        ColumnDesc::scalar("TIME", F64).unit("s").measure("epoch", "UTC").comment("Midpoint of time for which this set of parameters is accurate."),
+        ColumnDesc::scalar("TIME", F64)
+            .unit("s")
+            .measure("epoch", "UTC")
+            .comment("Midpoint of time for which this set of parameters is accurate."),
     ]
 }
 
 /// `SPECTRAL_WINDOW`.
 pub(crate) fn spectral_window() -> Vec<ColumnDesc> {
     vec![
-        ColumnDesc::variable("CHAN_FREQ", F64, Some(1)).unit("Hz").keyword("MEASINFO", frequency_by_row()).comment("Center frequencies for each channel in the data matrix"),
+        ColumnDesc::variable("CHAN_FREQ", F64, Some(1))
+            .unit("Hz")
+            .keyword("MEASINFO", frequency_by_row())
+            .comment("Center frequencies for each channel in the data matrix"),
         ColumnDesc::variable("CHAN_WIDTH", F64, Some(1)).unit("Hz").comment("Channel width for each channel"),
-        ColumnDesc::variable("EFFECTIVE_BW", F64, Some(1)).unit("Hz").comment("Effective noise bandwidth of each channel"),
+        ColumnDesc::variable("EFFECTIVE_BW", F64, Some(1))
+            .unit("Hz")
+            .comment("Effective noise bandwidth of each channel"),
         ColumnDesc::scalar("FLAG_ROW", Bool).comment("Row flag"),
         ColumnDesc::scalar("FREQ_GROUP", I32).comment("Frequency group"),
         ColumnDesc::scalar("FREQ_GROUP_NAME", Text).comment("Frequency group name"),
@@ -195,8 +255,13 @@ pub(crate) fn spectral_window() -> Vec<ColumnDesc> {
         ColumnDesc::scalar("NAME", Text).comment("Spectral window name"),
         ColumnDesc::scalar("NET_SIDEBAND", I32).comment("Net sideband"),
         ColumnDesc::scalar("NUM_CHAN", I32).comment("Number of spectral channels"),
-        ColumnDesc::scalar("REF_FREQUENCY", F64).unit("Hz").keyword("MEASINFO", frequency_by_row()).comment("The reference frequency"),
-        ColumnDesc::variable("RESOLUTION", F64, Some(1)).unit("Hz").comment("The effective noise bandwidth for each channel"),
+        ColumnDesc::scalar("REF_FREQUENCY", F64)
+            .unit("Hz")
+            .keyword("MEASINFO", frequency_by_row())
+            .comment("The reference frequency"),
+        ColumnDesc::variable("RESOLUTION", F64, Some(1))
+            .unit("Hz")
+            .comment("The effective noise bandwidth for each channel"),
         ColumnDesc::scalar("TOTAL_BANDWIDTH", F64).unit("Hz").comment("The total bandwidth for this window"),
     ]
 }

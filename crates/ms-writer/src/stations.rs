@@ -29,7 +29,8 @@ pub fn read_stations(path: &Path) -> Result<Vec<Station>, Error> {
 }
 
 fn parse(text: &str) -> Result<Vec<Station>, (usize, String)> {
-    let mut lines = text.lines().enumerate().map(|(i, l)| (i + 1, l.trim())).filter(|(_, l)| !l.is_empty() && !l.starts_with('#'));
+    let mut lines =
+        text.lines().enumerate().map(|(i, l)| (i + 1, l.trim())).filter(|(_, l)| !l.is_empty() && !l.starts_with('#'));
     let (head_line, head) = lines.next().ok_or((1, "no line names the columns".to_owned()))?;
     let names: Vec<&str> = head.split(',').map(str::trim).collect();
     let find = |wanted: &[&str]| names.iter().position(|n| wanted.contains(n));
@@ -58,7 +59,11 @@ fn parse(text: &str) -> Result<Vec<Station>, (usize, String)> {
         }
         let mut v = [0.0; 3];
         for (v, text) in v.iter_mut().zip(texts) {
-            *v = text.parse::<f64>().ok().filter(|x| x.is_finite()).ok_or_else(|| (line, format!("`{text}` is not a number")))?;
+            *v = text
+                .parse::<f64>()
+                .ok()
+                .filter(|x| x.is_finite())
+                .ok_or_else(|| (line, format!("`{text}` is not a number")))?;
         }
         let itrf_m = if is_itrf {
             v
@@ -77,7 +82,9 @@ mod tests {
 
     #[test]
     fn both_kinds_of_columns_give_the_same_place() {
-        let geodetic = parse("# comment\nstation,latitude_deg,longitude_deg,elevation_m,active\n7,37.2333752,-118.2856408,1182.6,1\n8,37.2,-118.2,,0\n");
+        let geodetic = parse(
+            "# comment\nstation,latitude_deg,longitude_deg,elevation_m,active\n7,37.2333752,-118.2856408,1182.6,1\n8,37.2,-118.2,,0\n",
+        );
         let geodetic = geodetic.expect("a good table");
         assert_eq!(geodetic.len(), 1, "a station without its height is left out");
         let [x, y, z] = geodetic[0].itrf_m;

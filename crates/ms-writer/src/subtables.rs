@@ -15,8 +15,19 @@ const FOREVER_S: f64 = 1e30;
 
 /// The tables that MAIN's keywords name; SOURCE is optional in the definition and always there in ours.
 pub(crate) const NAMES: [&str; 13] = [
-    "ANTENNA", "DATA_DESCRIPTION", "FEED", "FIELD", "FLAG_CMD", "HISTORY", "OBSERVATION", "POINTING", "POLARIZATION",
-    "PROCESSOR", "SOURCE", "SPECTRAL_WINDOW", "STATE",
+    "ANTENNA",
+    "DATA_DESCRIPTION",
+    "FEED",
+    "FIELD",
+    "FLAG_CMD",
+    "HISTORY",
+    "OBSERVATION",
+    "POINTING",
+    "POLARIZATION",
+    "PROCESSOR",
+    "SOURCE",
+    "SPECTRAL_WINDOW",
+    "STATE",
 ];
 
 /// What the subtables are made of.
@@ -61,7 +72,9 @@ impl Contents<'_> {
         let telescope = &self.header.telescope;
         let n = telescope.antennas.len();
         let names: Vec<&str> = telescope.antennas.iter().map(|a| a.name.as_str()).collect();
-        let mount = |i: usize| telescope.mounts.get(i).map(String::as_str).filter(|m| !m.is_empty()).unwrap_or(&self.options.mount);
+        let mount = |i: usize| {
+            telescope.mounts.get(i).map(String::as_str).filter(|m| !m.is_empty()).unwrap_or(&self.options.mount)
+        };
         let mut t = self.make("ANTENNA", schema::antenna(), n)?;
         t.texts("NAME", &names)?;
         t.texts("STATION", &names)?;
@@ -138,7 +151,10 @@ impl Contents<'_> {
         t.values("CALIBRATION_GROUP", &vec![0_i32; n])?;
         t.values("SOURCE_ID", &(0..n as i32).collect::<Vec<_>>())?;
         t.values("SPECTRAL_WINDOW_ID", &vec![-1_i32; n])?;
-        t.values("DIRECTION", &fields.iter().flat_map(|f| [f.direction.lon_rad, f.direction.lat_rad]).collect::<Vec<_>>())?;
+        t.values(
+            "DIRECTION",
+            &fields.iter().flat_map(|f| [f.direction.lon_rad, f.direction.lat_rad]).collect::<Vec<_>>(),
+        )?;
         t.values("PROPER_MOTION", &vec![0.0_f64; 2 * n])?;
         t.close()
     }
@@ -174,10 +190,18 @@ impl Contents<'_> {
     fn observation(&self) -> Result<(), Error> {
         let telescope = &self.header.telescope;
         let name = self.options.telescope_name.as_deref().unwrap_or(&telescope.name);
-        let observer = self.header.extra.iter().find(|(k, _)| k.eq_ignore_ascii_case("observer")).map_or(name, |(_, v)| v.as_str());
+        let observer = self
+            .header
+            .extra
+            .iter()
+            .find(|(k, _)| k.eq_ignore_ascii_case("observer"))
+            .map_or(name, |(_, v)| v.as_str());
         let mut columns = schema::observation();
         // Not in the definition: pyuvdata writes and reads it, since a Measurement Set has no place for the array's own position.
-        columns.push(ColumnDesc::fixed("TELESCOPE_LOCATION", casacore::DataType::F64, [3]).comment("Position of the array's centre, ITRF, m"));
+        columns.push(
+            ColumnDesc::fixed("TELESCOPE_LOCATION", casacore::DataType::F64, [3])
+                .comment("Position of the array's centre, ITRF, m"),
+        );
         let mut t = self.make("OBSERVATION", columns, 1)?;
         t.values("TIME_RANGE", &self.time_range.map(|t| t.0))?;
         t.text_lists("LOG", &[vec![String::new()]])?;
@@ -203,7 +227,9 @@ impl Contents<'_> {
         if n == 0 {
             return t.close();
         }
-        let each = |f: &dyn Fn(usize) -> f64| (0..track.len()).flat_map(|i| std::iter::repeat_n(f(i), antennas)).collect::<Vec<_>>();
+        let each = |f: &dyn Fn(usize) -> f64| {
+            (0..track.len()).flat_map(|i| std::iter::repeat_n(f(i), antennas)).collect::<Vec<_>>()
+        };
         let mjd = each(&|i| MjdSeconds::from(times[i]).0);
         t.values("ANTENNA_ID", &(0..n).map(|i| (i % antennas) as i32).collect::<Vec<_>>())?;
         t.values("TIME", &mjd)?;

@@ -21,7 +21,8 @@ impl Filler {
         let bucket = Bucket::Rows(rows.clamp(1, 1024) as u32);
         let manager = Manager::standard("StandardStMan", bucket).holding(columns.iter().map(|c| c.name.clone()));
         let layout = Layout { columns, managers: vec![manager], ..Layout::default() };
-        let table = layout.create_with(set.join(name), rows as u64, &unlocked()).map_err(|source| failed(set, name, source))?;
+        let table =
+            layout.create_with(set.join(name), rows as u64, &unlocked()).map_err(|source| failed(set, name, source))?;
         Ok(Self { table, set: set.to_owned(), name, rows })
     }
 
@@ -45,13 +46,24 @@ impl Filler {
     }
 
     /// The array of one row of a column of variable shape.
-    pub(crate) fn array<T: Element>(&mut self, column: &str, row: usize, shape: &[usize], values: &[T]) -> Result<(), Error> {
+    pub(crate) fn array<T: Element>(
+        &mut self,
+        column: &str,
+        row: usize,
+        shape: &[usize],
+        values: &[T],
+    ) -> Result<(), Error> {
         let result = self.table.write_cell(column, row as u64, shape, values);
         self.named(column, result)
     }
 
     /// As [`Self::arrays`], of texts.
-    pub(crate) fn text_arrays<S: AsRef<str>>(&mut self, column: &str, shape: &[usize], texts: &[S]) -> Result<(), Error> {
+    pub(crate) fn text_arrays<S: AsRef<str>>(
+        &mut self,
+        column: &str,
+        shape: &[usize],
+        texts: &[S],
+    ) -> Result<(), Error> {
         let values = texts.iter().map(|t| t.as_ref().to_owned()).collect();
         let cells = Ragged { shapes: vec![Some(shape.to_vec()); self.rows], values };
         let result = self.table.write_ragged_strings(column, 0..self.rows as u64, &cells);
@@ -77,7 +89,7 @@ impl Filler {
 
 /// A casacore error with what was being written.
 pub(crate) fn failed(set: &Path, what: &str, source: casacore::Error) -> Error {
-    Error::Table { path: set.to_owned(), what: what.to_owned(), source }
+    Error::Table { path: set.to_owned(), what: what.to_owned(), source: Box::new(source) }
 }
 
 /// For tables of a set that is being made: nobody else may know it yet, and casacore's lock file would be synced to the disk at

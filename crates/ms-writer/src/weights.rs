@@ -88,7 +88,7 @@ mod tests {
         let w = RowWeights::of(std::slice::from_ref(&by_row), &[true], 2, 2);
         assert_eq!((w.weight, w.differ), (vec![0.0, 0.0, 1.0, 1.0], false));
         let by_channel = slab(|i| (i / 2 % 3) as f32);
-        let w = RowWeights::of(&[by_channel.clone()], &[true], 2, 2);
+        let w = RowWeights::of(std::slice::from_ref(&by_channel), &[true], 2, 2);
         assert_eq!((w.weight, w.differ), (vec![1.0; 4], true));
         // A filled gap has no say, and uniform slabs of different weight do differ.
         let w = RowWeights::of(&[by_row.clone(), by_channel], &[true, false], 2, 2);

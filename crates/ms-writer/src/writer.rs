@@ -99,13 +99,16 @@ impl MsWriter {
     pub fn create(path: &Path, header: &VisHeader, options: &MsOptions) -> Result<Self, Error> {
         let layout = Layout::new(header, options)?;
         let telescope = &header.telescope;
-        let site =
-            Site { latitude_rad: telescope.latitude_rad, longitude_rad: telescope.longitude_rad, height_m: telescope.height_m };
+        let site = Site {
+            latitude_rad: telescope.latitude_rad,
+            longitude_rad: telescope.longitude_rad,
+            height_m: telescope.height_m,
+        };
         let positions_m = positions(header, options)?;
         let centres = Centres::new(path, header, &site, options)?;
         let add = |a: [f64; 3], b: [f64; 3]| [a[0] + b[0], a[1] + b[1], a[2] + b[2]];
         let geocentric: Vec<_> = positions_m.iter().map(|&p| add(p, telescope.location_itrf_m)).collect();
-        let mut main = main_table::create(path, &layout, &header.vis_units, options)?;
+        let (mut main, nowhere) = main_table::create(path, &layout, &header.vis_units, options)?;
         let contents = Contents {
             path,
             header,
@@ -118,6 +121,7 @@ impl MsWriter {
         contents.write()?;
         main_table::fill(&mut main, path, &header.rows, &layout, &centres)?;
         main.close().map_err(|e| crate::table::failed(path, "MAIN", e))?;
+        nowhere.make_holes()?;
         let bulk = Bulk::open(path, &layout, options)?;
         let covers = |t: &JulianDate| options.earth_orientation.covers(*t);
         Ok(Self {
@@ -193,7 +197,13 @@ impl MsWriter {
             block.slabs.par_iter().enumerate().try_for_each(|(i, slab)| {
                 let (window, channel) = self.layout.places[i];
                 let channels = channel..channel + slab.shape()[1];
-                self.bulk.put(&self.path, Column::WeightSpectrum, self.ms_rows(window, &rows), channels, &self.spectrum(i, slab, &turns))
+                self.bulk.put(
+                    &self.path,
+                    Column::WeightSpectrum,
+                    self.ms_rows(window, &rows),
+                    channels,
+                    &self.spectrum(i, slab, &turns),
+                )
             })?;
         }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -232,10 +242,15 @@ impl MsWriter {
             return bad("they are beyond the header's rows");
         }
         let tile = self.layout.tile_rows;
-        if rows.start % tile != 0 || (rows.end % tile != 0 && rows.end != self.layout.rows) {
+        if !rows.start.is_multiple_of(tile) || (!rows.end.is_multiple_of(tile) && rows.end != self.layout.rows) {
             return bad("they begin or end within a tile");
         }
-        let shapes = self.layout.places.iter().enumerate().map(|(i, _)| [rows.len(), self.layout.slab_channels(i), self.layout.correlations.len()]);
+        let shapes = self
+            .layout
+            .places
+            .iter()
+            .enumerate()
+            .map(|(i, _)| [rows.len(), self.layout.slab_channels(i), self.layout.correlations.len()]);
         if !block.slabs.iter().map(Slab::shape).eq(shapes) {
             return bad("the slabs have other shapes than the header's windows");
         }
@@ -244,7 +259,12 @@ impl MsWriter {
             Uvw::Stations { old, .. } => *old == OldW::File,
         };
         if needs_uvw && block.file_uvw_m.len() != rows.len() {
-            return Err(Error::BlockUvw { first: rows.start, end: rows.end, found: block.file_uvw_m.len(), expected: rows.len() });
+            return Err(Error::BlockUvw {
+                first: rows.start,
+                end: rows.end,
+                found: block.file_uvw_m.len(),
+                expected: rows.len(),
+            });
         }
         Ok(())
     }
@@ -282,7 +302,13 @@ impl MsWriter {
     }
 
     /// Turns a slab and puts its flags in order; writes both where the columns have tiles.
-    fn write_slab(&self, index: usize, rows: &Range<usize>, slab: &mut Slab, turns: &[Turn]) -> Result<FlagsSeen, Error> {
+    fn write_slab(
+        &self,
+        index: usize,
+        rows: &Range<usize>,
+        slab: &mut Slab,
+        turns: &[Turn],
+    ) -> Result<FlagsSeen, Error> {
         if !self.present[index] {
             slab.flag_all();
         }
@@ -331,7 +357,13 @@ impl MsWriter {
         self.bulk.put_cells(&self.path, "FLAG", ms_rows.clone(), shape, side_by_side(&flags, rows.len()))?;
         if with_spectrum {
             let weights: Vec<_> = columns.zip(slabs).map(|(i, s)| self.spectrum(i, s, turns)).collect();
-            self.bulk.put_cells(&self.path, "WEIGHT_SPECTRUM", ms_rows.clone(), shape, side_by_side(&weights, rows.len()))?;
+            self.bulk.put_cells(
+                &self.path,
+                "WEIGHT_SPECTRUM",
+                ms_rows.clone(),
+                shape,
+                side_by_side(&weights, rows.len()),
+            )?;
         }
         for (column, wanted) in [("MODEL_DATA", self.empty_columns[0]), ("CORRECTED_DATA", self.empty_columns[1])] {
             if wanted {
@@ -395,7 +427,11 @@ impl MsWriter {
             }
         }
         bulk.close(&path)?;
-        main_table::complete(&path, weight_spectrum == WeightSpectrum::WhenNeeded && !has_spectrum, &state.flagged_rows)?;
+        main_table::complete(
+            &path,
+            weight_spectrum == WeightSpectrum::WhenNeeded && !has_spectrum,
+            &state.flagged_rows,
+        )?;
         let channels: Vec<usize> = layout.windows.iter().map(|w| w.freq_hz.len()).collect();
         let all_channels: usize = channels.iter().sum();
         Ok(MsSummary {
@@ -425,7 +461,8 @@ fn fill_spectrum(path: &Path, layout: &Layout, present: &[bool], bulk: &Bulk, ro
             bulk.weight(path, ms_rows.clone(), &mut weight)?;
             let part = |slab: usize| -> Vec<f32> {
                 let channels = layout.slab_channels(slab);
-                let of_row = |w: &[f32]| if present[slab] { w.repeat(channels) } else { vec![0.0; channels * correlations] };
+                let of_row =
+                    |w: &[f32]| if present[slab] { w.repeat(channels) } else { vec![0.0; channels * correlations] };
                 weight.chunks_exact(correlations).flat_map(of_row).collect()
             };
             if bulk.is_tiled() {
@@ -451,7 +488,9 @@ fn summaries(centres: &Centres) -> Vec<FieldSummary> {
 /// Positions of the antennas relative to the array's centre: those of the list given, else the file's.
 fn positions(header: &VisHeader, options: &MsOptions) -> Result<Vec<[f64; 3]>, Error> {
     let telescope = &header.telescope;
-    let Some(stations) = &options.stations else { return Ok(telescope.antennas.iter().map(|a| a.position_m).collect()) };
+    let Some(stations) = &options.stations else {
+        return Ok(telescope.antennas.iter().map(|a| a.position_m).collect());
+    };
     let mut used = vec![false; telescope.antennas.len()];
     for b in baselines(header) {
         used[b.ant1 as usize] = true;
@@ -491,7 +530,10 @@ enum FlagsSeen {
     None,
     /// All of so many.
     All(usize),
-    Each { row_len: usize, flags: Vec<bool> },
+    Each {
+        row_len: usize,
+        flags: Vec<bool>,
+    },
 }
 
 impl FlagsSeen {

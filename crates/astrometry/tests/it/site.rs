@@ -3,7 +3,8 @@ use astrometry::{Error, Site};
 #[test]
 fn geodetic_and_itrf_are_inverse_and_agree_with_astropy() {
     // astropy 8: EarthLocation.from_geodetic(-118.2825, 37.2339, 1222).geocentric
-    let site = Site { latitude_rad: 37.2339_f64.to_radians(), longitude_rad: (-118.2825_f64).to_radians(), height_m: 1222.0 };
+    let site =
+        Site { latitude_rad: 37.2339_f64.to_radians(), longitude_rad: (-118.2825_f64).to_radians(), height_m: 1222.0 };
     let expected = [-2409513.910648669, -4478229.1729309475, 3838831.7386003085];
     let itrf = site.itrf_m();
     for i in 0..3 {

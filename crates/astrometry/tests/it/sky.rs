@@ -63,7 +63,10 @@ fn old_frames_are_those_of_astropy() {
     // astropy 8: SkyCoord(83.633°, 22.0145°, frame='fk5' and 'fk4').icrs
     let site = Site { latitude_rad: 0.65, longitude_rad: -2.06, height_m: 1222.0 };
     let sky = SkyAt::new(&site, JulianDate(2_461_065.5), &EarthOrientation::bundled()).expect("a time of this era");
-    for (frame, ra_deg, dec_deg, tolerance_mas) in [(Frame::Fk5, 83.632_992_375_306_61, 22.014_505_213_360_344, 0.01), (Frame::Fk4, 84.385_596_086_986_37, 22.043_558_394_578_785, 10.0)] {
+    for (frame, ra_deg, dec_deg, tolerance_mas) in [
+        (Frame::Fk5, 83.632_992_375_306_61, 22.014_505_213_360_344, 0.01),
+        (Frame::Fk4, 84.385_596_086_986_37, 22.043_558_394_578_785, 10.0),
+    ] {
         let d = Direction { lon_rad: 83.633_f64.to_radians(), lat_rad: 22.0145_f64.to_radians(), frame };
         let icrs = sky.to_icrs(d).expect("a known frame");
         let off = separation([icrs.lon_rad, icrs.lat_rad], [f64::to_radians(ra_deg), f64::to_radians(dec_deg)]) / MAS;
@@ -76,7 +79,10 @@ fn old_frames_are_those_of_astropy() {
 fn times_outside_the_models_are_refused() {
     let site = Site { latitude_rad: 0.65, longitude_rad: -2.06, height_m: 1222.0 };
     for jd in [0.0, -1.0, f64::NAN, f64::INFINITY, 2_400_000.0, 2_500_000.0, 1e300] {
-        assert!(matches!(SkyAt::new(&site, JulianDate(jd), &EarthOrientation::bundled()), Err(Error::Time { .. })), "{jd}");
+        assert!(
+            matches!(SkyAt::new(&site, JulianDate(jd), &EarthOrientation::bundled()), Err(Error::Time { .. })),
+            "{jd}"
+        );
     }
 }
 

@@ -60,9 +60,13 @@ fn a_block_that_does_not_fit_is_refused() {
 fn phased_blocks_need_their_uvw() {
     let mut header = made::header(1);
     let direction = Direction::icrs(1.9, 0.9);
-    header.phasing = FilePhasing::Phased { centres: vec![PhaseCentre { id: 0, name: "A".to_owned(), direction }], row_centre: Vec::new() };
+    header.phasing = FilePhasing::Phased {
+        centres: vec![PhaseCentre { id: 0, name: "A".to_owned(), direction }],
+        row_centre: Vec::new(),
+    };
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let writer = MsWriter::create(&folder.path().join("set.ms"), &header, &MsOptions::default()).expect("a good header");
+    let writer =
+        MsWriter::create(&folder.path().join("set.ms"), &header, &MsOptions::default()).expect("a good header");
     let mut block = made::block(&header, 0..header.rows.len(), direction);
     block.file_uvw_m.clear();
     assert!(matches!(writer.write_block(&mut block), Err(Error::BlockUvw { found: 0, expected: 21, .. })));
@@ -78,7 +82,10 @@ fn what_is_not_written_takes_no_space() {
     let options = MsOptions { model_column: true, corrected_column: true, ..MsOptions::default() };
     let writer = MsWriter::create(&path, &header, &options).expect("a good header");
     let used = || -> u64 {
-        std::fs::read_dir(&path).expect("a folder").map(|e| e.expect("an entry").metadata().expect("its length").blocks() * 512).sum()
+        std::fs::read_dir(&path)
+            .expect("a folder")
+            .map(|e| e.expect("an entry").metadata().expect("its length").blocks() * 512)
+            .sum()
     };
     assert!(used() < 1 << 20, "{} bytes before the first block", used());
     let rows = header.rows.len();

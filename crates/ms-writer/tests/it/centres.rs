@@ -40,11 +40,16 @@ fn centres_on_the_meridian_are_one_for_each_integration() {
 }
 
 fn phased(frame: Frame) -> VisHeader {
-    let centre = |name: &str, lon_rad, frame| PhaseCentre { id: 7, name: name.to_owned(), direction: Direction { lon_rad, lat_rad: 0.9, frame } };
+    let centre = |name: &str, lon_rad, frame| PhaseCentre {
+        id: 7,
+        name: name.to_owned(),
+        direction: Direction { lon_rad, lat_rad: 0.9, frame },
+    };
     let mut header = made::header(2);
     let rows = header.rows.len();
     let row_centre = (0..rows).map(|r| u16::from(r >= rows / 2)).collect();
-    header.phasing = FilePhasing::Phased { centres: vec![centre("A", 1.9, Frame::Fk5), centre("B", 1.95, frame)], row_centre };
+    header.phasing =
+        FilePhasing::Phased { centres: vec![centre("A", 1.9, Frame::Fk5), centre("B", 1.95, frame)], row_centre };
     header
 }
 
@@ -60,7 +65,8 @@ fn phased_files_keep_their_centres_uvw_and_visibilities() {
         let (uvw, data) = (made.uvw(), made.data());
         for r in 0..header.rows.len() {
             assert_eq!(uvw[r], block.file_uvw_m[r].map(|x| -x));
-            let first: Vec<Complex32> = block.slabs[0].vis_slice()[r * 32..(r + 1) * 32].iter().map(|v| v.conj()).collect();
+            let first: Vec<Complex32> =
+                block.slabs[0].vis_slice()[r * 32..(r + 1) * 32].iter().map(|v| v.conj()).collect();
             assert_eq!(data[r][..32], first);
         }
         let field: Vec<i32> = made.column("FIELD_ID");

@@ -24,7 +24,9 @@ pub(crate) fn windows(subbands: &[u8], channels: usize) -> Vec<ChannelWindow> {
         .iter()
         .map(|&s| ChannelWindow {
             subband: Some(SubbandIndex(s)),
-            freq_hz: (0..channels).map(|c| 1.311_387_329_1e9 + (f64::from(15 - s) * channels as f64 + c as f64) * width).collect(),
+            freq_hz: (0..channels)
+                .map(|c| 1.311_387_329_1e9 + (f64::from(15 - s) * channels as f64 + c as f64) * width)
+                .collect(),
             width_hz: vec![width; channels],
             present: true,
         })
@@ -34,7 +36,14 @@ pub(crate) fn windows(subbands: &[u8], channels: usize) -> Vec<ChannelWindow> {
 /// Six antennas up to 2.6 km apart, all baselines with autocorrelations in the order of the real files.
 pub(crate) fn header(times: usize) -> VisHeader {
     let site = site();
-    let east_north_up = [[0.0, 0.0, 0.0], [400.0, 3.0, 1.0], [1100.0, 7.0, -2.0], [5.0, 250.0, 4.0], [-600.0, 900.0, 0.0], [900.0, -1600.0, 9.0]];
+    let east_north_up = [
+        [0.0, 0.0, 0.0],
+        [400.0, 3.0, 1.0],
+        [1100.0, 7.0, -2.0],
+        [5.0, 250.0, 4.0],
+        [-600.0, 900.0, 0.0],
+        [900.0, -1600.0, 9.0],
+    ];
     let (sin_lat, cos_lat) = site.latitude_rad.sin_cos();
     let (sin_lon, cos_lon) = site.longitude_rad.sin_cos();
     let antennas: Vec<Antenna> = east_north_up
@@ -108,7 +117,8 @@ fn dot(a: [f64; 3], b: [f64; 3]) -> f64 {
 /// The visibilities of a source of 1 in every correlation (in correlation p its phase is p/10 more), as the files have them.
 pub(crate) fn block(header: &VisHeader, rows: std::ops::Range<usize>, towards: Direction) -> VisBlock {
     let mut block = VisBlock { rows: rows.clone(), ..VisBlock::default() };
-    let source: Vec<[f64; 3]> = header.rows.times().iter().map(|&t| sky(t).uvw_axes(towards).expect("ICRS").towards()).collect();
+    let source: Vec<[f64; 3]> =
+        header.rows.times().iter().map(|&t| sky(t).uvw_axes(towards).expect("ICRS").towards()).collect();
     if matches!(header.phasing, FilePhasing::Phased { .. }) {
         block.file_uvw_m = rows.clone().map(|r| file_uvw(header, r)).collect();
     }
@@ -122,7 +132,9 @@ pub(crate) fn block(header: &VisHeader, rows: std::ops::Range<usize>, towards: D
             let b = baseline_m(header, row.baseline);
             let old_w = match &header.phasing {
                 FilePhasing::Unprojected => 0.0,
-                FilePhasing::Meridian { app_dec_rad } => dot(b, astrometry::UvwAxes::new(LONGITUDE, 0.0, *app_dec_rad, 0.0).towards()),
+                FilePhasing::Meridian { app_dec_rad } => {
+                    dot(b, astrometry::UvwAxes::new(LONGITUDE, 0.0, *app_dec_rad, 0.0).towards())
+                }
                 FilePhasing::Phased { .. } => file_uvw(header, r)[2],
             };
             let delay_m = dot(b, source[row.time_index]) - old_w;

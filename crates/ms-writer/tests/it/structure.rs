@@ -7,8 +7,19 @@ use ms_writer::{Error, MsOptions, MsWriter, Provenance, Station};
 use crate::made;
 
 const SUBTABLES: [&str; 13] = [
-    "ANTENNA", "DATA_DESCRIPTION", "FEED", "FIELD", "FLAG_CMD", "HISTORY", "OBSERVATION", "POINTING", "POLARIZATION",
-    "PROCESSOR", "SOURCE", "SPECTRAL_WINDOW", "STATE",
+    "ANTENNA",
+    "DATA_DESCRIPTION",
+    "FEED",
+    "FIELD",
+    "FLAG_CMD",
+    "HISTORY",
+    "OBSERVATION",
+    "POINTING",
+    "POLARIZATION",
+    "PROCESSOR",
+    "SOURCE",
+    "SPECTRAL_WINDOW",
+    "STATE",
 ];
 
 #[test]
@@ -24,9 +35,28 @@ fn the_set_has_all_required_tables_and_columns() {
     assert_eq!(found, SUBTABLES);
     let names: Vec<String> = main.columns().expect("columns").into_iter().map(|c| c.name).collect();
     for required in [
-        "ANTENNA1", "ANTENNA2", "ARRAY_ID", "DATA", "DATA_DESC_ID", "EXPOSURE", "FEED1", "FEED2", "FIELD_ID", "FLAG",
-        "FLAG_CATEGORY", "FLAG_ROW", "INTERVAL", "OBSERVATION_ID", "PROCESSOR_ID", "SCAN_NUMBER", "SIGMA", "STATE_ID", "TIME",
-        "TIME_CENTROID", "UVW", "WEIGHT",
+        "ANTENNA1",
+        "ANTENNA2",
+        "ARRAY_ID",
+        "DATA",
+        "DATA_DESC_ID",
+        "EXPOSURE",
+        "FEED1",
+        "FEED2",
+        "FIELD_ID",
+        "FLAG",
+        "FLAG_CATEGORY",
+        "FLAG_ROW",
+        "INTERVAL",
+        "OBSERVATION_ID",
+        "PROCESSOR_ID",
+        "SCAN_NUMBER",
+        "SIGMA",
+        "STATE_ID",
+        "TIME",
+        "TIME_CENTROID",
+        "UVW",
+        "WEIGHT",
     ] {
         assert!(names.iter().any(|n| n == required), "{required}");
     }
@@ -36,7 +66,15 @@ fn the_set_has_all_required_tables_and_columns() {
     for zero in ["ARRAY_ID", "FEED1", "FEED2", "OBSERVATION_ID", "PROCESSOR_ID", "STATE_ID", "DATA_DESC_ID"] {
         assert!(made.column::<i32>(zero).iter().all(|&x| x == 0), "{zero}");
     }
-    for (table, rows) in [("STATE", 1), ("PROCESSOR", 1), ("FEED", 6), ("ANTENNA", 6), ("POINTING", 12), ("SOURCE", 1), ("OBSERVATION", 1)] {
+    for (table, rows) in [
+        ("STATE", 1),
+        ("PROCESSOR", 1),
+        ("FEED", 6),
+        ("ANTENNA", 6),
+        ("POINTING", 12),
+        ("SOURCE", 1),
+        ("OBSERVATION", 1),
+    ] {
         assert_eq!(made.subtable(table).rows().expect("rows"), rows, "{table}");
     }
 }
@@ -93,7 +131,10 @@ fn history_names_the_program_and_keeps_that_of_the_files() {
     };
     let made = made::write(&header, &MsOptions { provenance, ..MsOptions::default() }, |_| {});
     let h = made.subtable("HISTORY");
-    assert_eq!(h.read_strings("MESSAGE", 0..3).expect("messages"), ["16 subbands merged", "written by a test", "second line"]);
+    assert_eq!(
+        h.read_strings("MESSAGE", 0..3).expect("messages"),
+        ["16 subbands merged", "written by a test", "second line"]
+    );
     assert_eq!(h.read_strings("APPLICATION", 0..1).expect("names"), ["contimg 0.1.0"]);
     assert_eq!(h.read_ragged_strings("APP_PARAMS", 0).expect("a cell").values, ["centres=mid-time", "windows=band"]);
     assert!(h.read_vec::<f64>("TIME", 0..1).expect("times")[0] > 5.1e9);
@@ -111,7 +152,11 @@ fn telescope_and_positions_can_be_replaced() {
             itrf_m: std::array::from_fn(|i| a.position_m[i] + header.telescope.location_itrf_m[i] + 1.0),
         })
         .collect();
-    let options = MsOptions { telescope_name: Some("DSA_110".to_owned()), stations: Some(stations.clone()), ..MsOptions::default() };
+    let options = MsOptions {
+        telescope_name: Some("DSA_110".to_owned()),
+        stations: Some(stations.clone()),
+        ..MsOptions::default()
+    };
     let made = made::write(&header, &options, |_| {});
     assert_eq!(made.subtable("OBSERVATION").read_strings("TELESCOPE_NAME", 0..1).expect("a name"), ["DSA_110"]);
     let positions: Vec<f64> = made.subtable("ANTENNA").read_vec("POSITION", 0..6).expect("positions");
@@ -142,8 +187,13 @@ fn headers_that_contradict_themselves_are_refused() {
     assert!(is_header(refused(&|h| h.windows[2].width_hz.clear())));
     assert!(is_header(refused(&|h| h.telescope.antennas.truncate(3))));
     assert!(is_header(refused(&|h| h.rows = RowAxis::grid(vec![], vec![], vec![]))));
-    assert!(is_header(refused(&|h| h.rows = RowAxis::grid(vec![JulianDate(f64::NAN)], vec![1.0], vec![Baseline::new(0, 1)]))));
-    assert!(matches!(refused(&|h| h.correlations = vec![Correlation::XX, Correlation::RR]), Error::Correlations { .. }));
+    assert!(is_header(refused(
+        &|h| h.rows = RowAxis::grid(vec![JulianDate(f64::NAN)], vec![1.0], vec![Baseline::new(0, 1)])
+    )));
+    assert!(matches!(
+        refused(&|h| h.correlations = vec![Correlation::XX, Correlation::RR]),
+        Error::Correlations { .. }
+    ));
     assert!(matches!(refused(&|h| h.correlations.clear()), Error::Correlations { .. }));
     assert!(!path.exists());
     std::fs::create_dir(&path).expect("a folder");

@@ -40,7 +40,8 @@ fn weights_by_channel_make_a_spectrum_of_all_rows() {
     for correlations in [[Correlation::XX, Correlation::YY], [Correlation::YY, Correlation::XX]] {
         let header = VisHeader { correlations: correlations.to_vec(), ..made::header(2) };
         for weight_spectrum in [WeightSpectrum::WhenNeeded, WeightSpectrum::Always] {
-            let made = made::write(&header, &MsOptions { weight_spectrum, ..made::small_tiles() }, |b| vary(&header, b));
+            let made =
+                made::write(&header, &MsOptions { weight_spectrum, ..made::small_tiles() }, |b| vary(&header, b));
             assert!(made.summary.weight_spectrum);
             let spectrum: Vec<f32> = made.column("WEIGHT_SPECTRUM");
             for (i, &w) in spectrum.iter().enumerate() {
@@ -67,6 +68,7 @@ fn weights_by_channel_make_a_spectrum_of_all_rows() {
 #[test]
 fn no_samples_have_weight_zero_and_no_sigma() {
     let header = made::header(1);
-    let made = made::write(&header, &made::small_tiles(), |b| b.slabs.iter_mut().for_each(|s| s.set_uniform_weight(0.0)));
+    let made =
+        made::write(&header, &made::small_tiles(), |b| b.slabs.iter_mut().for_each(|s| s.set_uniform_weight(0.0)));
     assert!(made.column::<f32>("WEIGHT").iter().chain(&made.column::<f32>("SIGMA")).all(|&x| x == 0.0));
 }

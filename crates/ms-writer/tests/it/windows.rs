@@ -24,7 +24,7 @@ fn check_windows(header: &VisHeader, options: &MsOptions, expected: &[std::ops::
         let rows = b.rows.clone();
         for (w, slab) in b.slabs.iter_mut().enumerate() {
             for (i, f) in slab.flags_mut().iter_mut().enumerate() {
-                *f = (rows.start * 32 + i + w) % 11 == 0;
+                *f = (rows.start * 32 + i + w).is_multiple_of(11);
             }
             for (i, x) in slab.weights_mut().iter_mut().enumerate() {
                 *x = (rows.start + i / 32 + w * 16 + i / 2 % 16) as f32;
@@ -36,7 +36,10 @@ fn check_windows(header: &VisHeader, options: &MsOptions, expected: &[std::ops::
     assert_eq!(made.table().rows().expect("rows"), (rows * expected.len()) as u64);
     let ids: Vec<i32> = made.column("DATA_DESC_ID");
     let d = made.subtable("DATA_DESCRIPTION");
-    assert_eq!(d.read_vec::<i32>("SPECTRAL_WINDOW_ID", 0..expected.len() as u64).expect("ids"), (0..expected.len() as i32).collect::<Vec<_>>());
+    assert_eq!(
+        d.read_vec::<i32>("SPECTRAL_WINDOW_ID", 0..expected.len() as u64).expect("ids"),
+        (0..expected.len() as i32).collect::<Vec<_>>()
+    );
     let mut block = made::block(header, 0..rows, towards);
     flag(&mut block);
     let table = made.table();
@@ -68,7 +71,11 @@ fn check_windows(header: &VisHeader, options: &MsOptions, expected: &[std::ops::
 fn a_window_for_each_subband_repeats_the_rows() {
     let header = made::header(2);
     // 42 rows: no tile ends where a window does.
-    check_windows(&header, &MsOptions { windows: SpectralWindows::PerSubband, ..made::small_tiles() }, &[0..1, 1..2, 2..3]);
+    check_windows(
+        &header,
+        &MsOptions { windows: SpectralWindows::PerSubband, ..made::small_tiles() },
+        &[0..1, 1..2, 2..3],
+    );
     // Odd channels: the bits of FLAG of two rows share a byte.
     let mut header = made::header(1);
     header.windows = made::windows(&[3, 2], 5);
@@ -106,7 +113,9 @@ fn unequal_windows_have_whole_columns_whatever_the_options() {
                 assert_eq!(table.cell_shape(column, row).expect("a column"), expected, "{column}, row {row}");
             }
             match weight_spectrum {
-                WeightSpectrum::Always => assert_eq!(table.cell_shape("WEIGHT_SPECTRUM", row).expect("a column"), expected),
+                WeightSpectrum::Always => {
+                    assert_eq!(table.cell_shape("WEIGHT_SPECTRUM", row).expect("a column"), expected)
+                }
                 _ => assert!(table.cell_shape("WEIGHT_SPECTRUM", row).is_err()),
             }
         }
