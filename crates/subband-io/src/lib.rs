@@ -77,23 +77,31 @@
 //! - Unprojected files whose extra keywords say `phase_center_epoch = HADEC` and `ha_phase_center = 0` are fringe-stopped
 //!   on the meridian, whatever their `phase_type` claims; that is the DSA-110 writer, and pyuvdata does not know it.
 
+// A folder's files, and which of them belong together.
+mod find;
+mod grouping;
+mod summary;
+
+// A group: its files' headers, compared and put in order.
 mod channels;
 mod error;
-mod filter;
-mod find;
 mod group;
-mod grouping;
-#[expect(unsafe_code, reason = "calls the HDF5 library")]
-mod hdf5;
 mod header;
-mod merge;
 mod phasing;
-mod read;
 mod rows;
+
+// Its values.
+mod merge;
+mod read;
+
+// Where the bytes are, and how they become rows.
+mod filter;
 mod scatter;
 mod source;
 mod storage;
-mod summary;
+
+#[expect(unsafe_code, reason = "calls the HDF5 library")]
+mod hdf5;
 
 pub use error::{Construct, Error, Hdf5Failure};
 pub use find::{FileKind, FindOptions, FoundFile, find};
