@@ -38,22 +38,23 @@ struct Access {
     }
 };
 
-// Whether cells of the column must be read and written one by one. TSMDataColumn::accessColumnCells takes it that the
+// Learns which columns have tiles, and whose cells must be read and written one by one: TSMDataColumn::accessColumnCells takes it that the
 // rows are the last axis of a hypercube, which is not so for the tiled cell manager (whose cubes are single cells) and
 // not always for the tiled data manager: it then reads past its arrays. getColumnRange comes to the same.
-bool is_cellwise(cct_table* table, const String& name) {
-    if (!table->cellwise_known) {
-        const TableDesc desc = table->table.actualTableDesc();
-        table->cellwise.clear();
-        for (uInt i = 0; i < desc.ncolumn(); i++) {
-            const String& manager = desc[i].dataManagerType();
-            if (manager == "TiledCellStMan" || manager == "TiledDataStMan") {
-                table->cellwise.insert(desc[i].name());
-            }
+void learn_managers(cct_table* table) {
+    const TableDesc desc = table->table.actualTableDesc();
+    table->cellwise.clear();
+    table->tiled.clear();
+    for (uInt i = 0; i < desc.ncolumn(); i++) {
+        const String& manager = desc[i].dataManagerType();
+        if (manager == "TiledCellStMan" || manager == "TiledDataStMan") {
+            table->cellwise.insert(desc[i].name());
         }
-        table->cellwise_known = true;
+        if (manager.startsWith("Tiled")) {
+            table->tiled.insert(desc[i].name());
+        }
     }
-    return table->cellwise.count(name) != 0;
+    table->managers_known = true;
 }
 
 Access access(cct_table* table, const char* column, size_t column_len, const cct_rows* rows, bool write) {
@@ -77,7 +78,13 @@ Access access(cct_table* table, const char* column, size_t column_len, const cct
             }
         }
     }
-    return Access{t, name, t.tableDesc().columnDesc(name), *rows, is_cellwise(table, name)};
+    if (!table->managers_known) {
+        learn_managers(table);
+    }
+    if (table->holes && table->tiled.count(name) != 0) {
+        fail(CCT_READ_ONLY, "column " + name + " through the handle that created it with holes; close the table first");
+    }
+    return Access{t, name, t.tableDesc().columnDesc(name), *rows, table->cellwise.count(name) != 0};
 }
 
 // The names that the Rust side uses.

@@ -25,9 +25,12 @@ struct cct_buffer {
 
 struct cct_table {
     casacore::Table table;
-    // The columns that must be accessed cell by cell, once they are known (column.cc).
+    // The columns that must be accessed cell by cell, and those with tiles, once they are known (column.cc).
     std::set<std::string> cellwise;
-    bool cellwise_known = false;
+    std::set<std::string> tiled;
+    bool managers_known = false;
+    // Created with holes: values of tiled columns are not to go through this handle.
+    bool holes = false;
 };
 
 namespace shim {

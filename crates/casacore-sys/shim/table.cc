@@ -42,6 +42,11 @@ TableLock lock_options(int32_t lock) {
 // the user shall not decide it.
 TSMOption tile_option() { return TSMOption(TSMOption::Cache, 0, -1); }
 
+// Tiles through a plain buffered file: a new one is extended by its last byte (BucketBuffered::doExtend), where the
+// cache writes every tile of the rows that were added. That byte brings along what its buffer held, so the files are
+// emptied after closing (crate casacore), and the handle refuses values of tiled columns (column.cc).
+TSMOption hole_option() { return TSMOption(TSMOption::Buffer, 4096, -1); }
+
 template <class T>
 void add_scalar(TableDesc& desc, const Record& column) {
     ScalarColumnDesc<T> scalar(column.asString("name"), column.asString("comment"), "StandardStMan",
@@ -191,7 +196,7 @@ cct_error* cct_table_open(const char* path, size_t path_len, int32_t writable, i
 }
 
 cct_error* cct_table_create(const char* path, size_t path_len, const uint8_t* layout, size_t layout_len,
-                            uint64_t rows, int32_t little_endian, int32_t lock, cct_table** out) {
+                            uint64_t rows, int32_t little_endian, int32_t holes, int32_t lock, cct_table** out) {
     return guarded([&] {
         const String name = text(path, path_len);
         if (File(name).exists()) {
@@ -202,10 +207,12 @@ cct_error* cct_table_create(const char* path, size_t path_len, const uint8_t* la
         setup.bindCreate(what.managers);
         std::unique_ptr<cct_table> table(new cct_table);
         table->table = Table(setup, Table::Plain, lock_options(lock), rows, False,
-                             little_endian ? Table::LittleEndian : Table::BigEndian, tile_option());
+                             little_endian ? Table::LittleEndian : Table::BigEndian,
+                             holes ? hole_option() : tile_option());
         table->table.rwKeywordSet().merge(what.keywords, RecordInterface::OverwriteDuplicates);
         table->table.rwKeywordSet().closeTables();
         put_column_keywords(table->table, what.column_keywords);
+        table->holes = holes != 0;
         *out = table.release();
     });
 }
@@ -253,7 +260,7 @@ cct_error* cct_table_has_lock(cct_table* table, int32_t write, int32_t* locked) 
 
 cct_error* cct_table_resync(cct_table* table) {
     return guarded([&] {
-        table->cellwise_known = false;
+        table->managers_known = false;
         table->table.resync();
     });
 }
@@ -297,7 +304,7 @@ cct_error* cct_table_add_columns(cct_table* table, const uint8_t* layout, size_t
                 fail(CCT_EXISTS, "column " + what.desc[i].name() + " exists already");
             }
         }
-        table->cellwise_known = false;
+        table->managers_known = false;
         table->table.addColumn(what.desc, what.managers);
         put_column_keywords(table->table, what.column_keywords);
     });
@@ -308,7 +315,7 @@ cct_error* cct_table_remove_column(cct_table* table, const char* name, size_t na
         need_writable(table->table);
         const String column = text(name, name_len);
         need_column(table->table, column);
-        table->cellwise_known = false;
+        table->managers_known = false;
         table->table.removeColumn(column);
     });
 }

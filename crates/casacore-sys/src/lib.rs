@@ -134,6 +134,7 @@ unsafe extern "C" {
         layout_len: usize,
         rows: u64,
         little_endian: i32,
+        holes: i32,
         lock: i32,
         out: *mut *mut Table,
     ) -> *mut Error;

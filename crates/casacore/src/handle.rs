@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 use std::ffi::c_void;
+use std::fs;
 use std::io;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
@@ -40,6 +41,8 @@ pub(crate) struct Handle {
     entry: Arc<Entry>,
     path: PathBuf,
     alone: bool,
+    /// Created with holes: the tile files hold nothing until the table is closed.
+    holes: bool,
     // casacore's objects may be used by one thread at a time, whichever it is.
     _not_sync: PhantomData<Cell<()>>,
 }
@@ -94,8 +97,15 @@ impl Handle {
         })
     }
 
-    /// Creates a table at `path`, whose parent must be canonical.
-    pub(crate) fn create(path: &Path, layout: &[u8], rows: u64, little_endian: bool, lock: i32) -> Result<Self> {
+    /// Creates a table at `path`, whose parent must be canonical; with `holes` without writing the tiles of its rows.
+    pub(crate) fn create(
+        path: &Path,
+        layout: &[u8],
+        rows: u64,
+        little_endian: bool,
+        holes: bool,
+        lock: i32,
+    ) -> Result<Self> {
         // The layout may name subtables, which casacore opens.
         Self::enter(path, true, true, "create the table", |name, out| {
             // SAFETY: `name` and `layout` point to that many bytes, `out` to a place for one pointer, for the call.
@@ -107,6 +117,7 @@ impl Handle {
                     layout.len(),
                     rows,
                     little_endian.into(),
+                    holes.into(),
                     lock,
                     out,
                 )
@@ -114,6 +125,7 @@ impl Handle {
         })
         .map(|mut handle| {
             handle.alone = false;
+            handle.holes = holes;
             handle
         })
     }
@@ -139,7 +151,7 @@ impl Handle {
         drop(turn);
         let table = NonNull::new(table);
         debug_assert!(table.is_some(), "the shim gives a table or an error");
-        Ok(Self { table, entry, path: path.into(), alone, _not_sync: PhantomData })
+        Ok(Self { table, entry, path: path.into(), alone, holes: false, _not_sync: PhantomData })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -203,6 +215,7 @@ impl Handle {
         }
         // SAFETY: `table` was open and is not used again.
         match NonNull::new(unsafe { sys::cct_table_close(table.as_ptr()) }) {
+            None if self.holes => empty_tile_files(&self.path),
             None => Ok(()),
             Some(error) => {
                 turn.state.broken = true;
@@ -491,6 +504,22 @@ impl Drop for Handle {
             tracing::error!(path = %self.path.display(), %error, "a table was dropped and could not be closed");
         }
     }
+}
+
+/// Makes every tile file of a new table one hole of its length. casacore extends them by their last byte, and what its
+/// buffer held before goes with it.
+fn empty_tile_files(table: &Path) -> Result<()> {
+    let io = |source| Error::io(table, "empty the new tiles", source);
+    for entry in fs::read_dir(table).map_err(io)? {
+        let entry = entry.map_err(io)?;
+        let name = entry.file_name();
+        if name.to_str().is_some_and(|name| name.starts_with("table.f") && name.contains("_TSM")) {
+            let file = fs::OpenOptions::new().write(true).open(entry.path()).map_err(io)?;
+            let length = file.metadata().map_err(io)?.len();
+            file.set_len(0).and_then(|()| file.set_len(length)).map_err(io)?;
+        }
+    }
+    Ok(())
 }
 
 /// Takes an error of the shim apart, frees it, and gives its class with ours.

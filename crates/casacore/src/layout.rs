@@ -297,7 +297,7 @@ impl Layout {
     ///
     /// [`Error::Exists`](crate::Error::Exists), or what casacore finds wrong with the layout.
     pub fn create(&self, path: impl AsRef<Path>, rows: u64) -> Result<Table> {
-        Table::create(path.as_ref(), self, rows, &OpenOptions::new().write(true))
+        Table::create(path.as_ref(), self, rows, false, &OpenOptions::new().write(true))
     }
 
     /// As [`Self::create`], with a lock mode and an operation counter from `options`.
@@ -306,7 +306,19 @@ impl Layout {
     ///
     /// As [`Self::create`].
     pub fn create_with(&self, path: impl AsRef<Path>, rows: u64, options: &OpenOptions) -> Result<Table> {
-        Table::create(path.as_ref(), self, rows, options)
+        Table::create(path.as_ref(), self, rows, false, options)
+    }
+
+    /// As [`Self::create`], for tiled columns that are filled later by [`TiledColumn`](crate::tiles::TiledColumn): their
+    /// files become holes of full length, where `create` writes every tile of the rows once with zeros. Tiled columns are
+    /// not read or written through the handle that is returned ([`Error::ReadOnly`](crate::Error::ReadOnly)); once the
+    /// table is closed it is like any other.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::create`].
+    pub fn create_with_holes(&self, path: impl AsRef<Path>, rows: u64, options: &OpenOptions) -> Result<Table> {
+        Table::create(path.as_ref(), self, rows, true, options)
     }
 
     /// What the shim reads: `columns`, `managers`, `keywords`, `column_keywords`.

@@ -31,7 +31,7 @@
 //!
 //! ```
 //! use casacore::tiles::TiledColumn;
-//! use casacore::{Bucket, ColumnDesc, Complex32, DataType, Layout, Manager, Table};
+//! use casacore::{Bucket, ColumnDesc, Complex32, DataType, Layout, Manager, OpenOptions, Table};
 //! use rayon::prelude::*;
 //!
 //! # let folder = tempfile::tempdir()?;
@@ -45,7 +45,7 @@
 //!     .manager(Manager::standard("Small", Bucket::Rows(4096)).holding(["TIME"]))
 //!     .manager(Manager::tiled_column("TiledData", [32, channels / 2, correlations]).holding(["DATA"]))
 //!     .keyword("MS_VERSION", 2.0_f32)
-//!     .create(&path, rows)?;
+//!     .create_with_holes(&path, rows, &OpenOptions::new().write(true))?;
 //! let times: Vec<f64> = (0..rows).map(|row| 5e9 + row as f64).collect();
 //! table.write("TIME", 0..rows, &times)?;
 //! let antenna = path.join("ANTENNA");

@@ -161,7 +161,13 @@ impl Table {
         OpenOptions::new().write(true).open(path)
     }
 
-    pub(crate) fn create(path: &Path, layout: &Layout, rows: u64, options: &OpenOptions) -> Result<Self> {
+    pub(crate) fn create(
+        path: &Path,
+        layout: &Layout,
+        rows: u64,
+        holes: bool,
+        options: &OpenOptions,
+    ) -> Result<Self> {
         if path.symlink_metadata().is_ok() {
             return Err(Error::Exists { path: path.into(), what: "something of that name exists".into() });
         }
@@ -179,7 +185,7 @@ impl Table {
         let mut bytes = wire::Writer::default();
         bytes.record(&record);
         let little = layout.endian == Endian::Little;
-        let handle = Handle::create(&canonical, &bytes.0, rows, little, options.lock.code())?;
+        let handle = Handle::create(&canonical, &bytes.0, rows, little, holes, options.lock.code())?;
         options.operations.opened();
         Ok(Self { handle, operations: options.operations.clone() })
     }

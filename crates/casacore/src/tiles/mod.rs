@@ -14,8 +14,10 @@
 //! # Writing
 //!
 //! Tiles are written while no handle of the table is open in this process, and nobody else writes it: casacore's cache
-//! would not know. The usual way: create the table with its rows, close it, open its columns here, and fill them.
-//! [`TiledColumn::truncate_to_holes`] first gives the blocks back that casacore filled with nothing.
+//! would not know. The usual way: create the table with its rows by
+//! [`Layout::create_with_holes`](crate::Layout::create_with_holes), close it, open its columns here, and fill them. casacore
+//! otherwise writes every tile of new rows once; [`TiledColumn::truncate_to_holes`] gives such blocks back, and lets
+//! all-false tiles of flags stay holes.
 //!
 //! ```
 //! use casacore::{ColumnDesc, DataType, Layout, Manager, Table, tiles::TiledColumn};

@@ -195,6 +195,58 @@ fn false_flags_stay_holes() {
     assert!(all[6 * 2048 * 256] && all[7 * 2048 * 256 - 1]);
 }
 
+/// A table created with holes takes no room for its tiles, reads as zeros, and is as good as another by either way.
+#[test]
+fn created_with_holes() {
+    let folder = tempfile::tempdir().unwrap();
+    let layout = Layout::new()
+        .column(ColumnDesc::fixed("DATA", DataType::Complex32, [64, 4]))
+        .column(ColumnDesc::fixed("FLAG", DataType::Bool, [64, 4]))
+        .column(ColumnDesc::fixed("UVW", DataType::F64, [3]))
+        .column(ColumnDesc::scalar("TIME", DataType::F64))
+        .manager(Manager::tiled_column("d", [64, 16, 4]).holding(["DATA"]))
+        .manager(Manager::tiled_column("f", [256, 64, 4]).holding(["FLAG"]))
+        .manager(Manager::tiled_column("u", [512, 3]).holding(["UVW"]));
+    for endian in [Endian::Little, Endian::Big] {
+        let path = folder.path().join(format!("{endian:?}"));
+        let rows = 1000;
+        let options = OpenOptions::new().write(true);
+        let mut table = layout.clone().endian(endian).create_with_holes(&path, rows, &options).unwrap();
+        let uvw = filled(3000, |i| i as f64);
+        assert!(matches!(table.write("UVW", 0..rows, &uvw), Err(Error::ReadOnly { .. })));
+        let times = filled(1000, |i| i as f64 / 7.0);
+        table.write("TIME", 0..rows, &times).unwrap();
+        table.close().unwrap();
+        let mut table = Table::open_rw(&path).unwrap();
+        table.write("UVW", 0..rows, &uvw).unwrap();
+        table.write("FLAG", 300..301, &[true; 256]).unwrap();
+        table.close().unwrap();
+        let data = TiledColumn::open_rw(&path, "DATA").unwrap();
+        let file = data.path().metadata().unwrap();
+        assert_eq!(file.len(), 16 * 4 * data.tile_bytes() as u64);
+        assert_eq!(file.blocks(), 0);
+        let all = filled(256_000, super::tiles::data);
+        data.par_write(0..rows, 0..64, &all).unwrap();
+        drop(data);
+        let table = Table::open(&path).unwrap();
+        assert_eq!(table.read_vec::<Complex32>("DATA", 0..rows).unwrap(), all);
+        assert_eq!(table.read_vec::<f64>("UVW", 0..rows).unwrap(), uvw);
+        assert_eq!(table.read_vec::<f64>("TIME", 0..rows).unwrap(), times);
+        let flags = table.read_vec::<bool>("FLAG", 0..rows).unwrap();
+        let wrong: Vec<_> = (0..flags.len()).filter(|&i| flags[i] != (i / 256 == 300)).collect();
+        assert!(wrong.is_empty(), "{} values, first {:?}", wrong.len(), &wrong[..wrong.len().min(9)]);
+        // Rows can be added later the usual way.
+        table.close().unwrap();
+        let mut table = Table::open_rw(&path).unwrap();
+        table.add_rows(100).unwrap();
+        table.close().unwrap();
+        let data = TiledColumn::open(&path, "DATA").unwrap();
+        let mut last = vec![Complex32::default(); 256];
+        data.read(999..1000, 0..64, &mut last).unwrap();
+        assert_eq!((data.rows(), last), (1100, all[999 * 256..].to_vec()));
+    }
+}
+
 #[test]
 fn one_axis_and_one_shape() {
     let folder = tempfile::tempdir().unwrap();
