@@ -35,8 +35,11 @@ class Timing:
     group_bytes: int
     ours_s: list[float]
     copy_s: list[float]
+    ours_cpu_s: float  # median of user and system time, all processes
+    copy_cpu_s: float
     pyuvdata_s: float
     pyuvdata_peak_bytes: int
+    load: float  # running programs of others when it began
 
     @property
     def gain(self) -> float:
@@ -59,13 +62,15 @@ def _warm(files: Sequence[Path]) -> None:
                 pass
 
 
-def _timed(action: Callable[[], object], files: Sequence[Path]) -> float:
-    """Wall time of `action`, with nothing left to write of what came before and the files in the cache."""
+def _timed(action: Callable[[], object], files: Sequence[Path]) -> tuple[float, float]:
+    """Wall and CPU time of `action`, with nothing left to write of what came before and the files in the cache."""
     os.sync()
     _warm(files)
-    start = time.monotonic()
+    before, start = os.times(), time.monotonic()
     action()
-    return time.monotonic() - start
+    wall, after = time.monotonic() - start, os.times()
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    return wall, cpu
 
 
 def _copy(files: Sequence[Path], out: Path) -> None:
@@ -120,17 +125,18 @@ def _require_room(folder: Path, size: str, pols: int) -> None:
 def _measure(env: Env, folder: Path, size: str, pols: int, runs: int) -> Timing:
     say = lambda text: print(f"{pols} polarisations: {text}", file=sys.stderr)  # noqa: E731
     _require_room(env.scratch, size, pols)
+    load = os.getloadavg()[0]
     say(f"making a {size} group …")
     files = env.make_group(folder / "in", "--size", size, "--pols", str(pols))
-    ours: list[float] = []
-    copy: list[float] = []
+    ours: list[tuple[float, float]] = []
+    copy: list[tuple[float, float]] = []
     for i in range(runs):
         for name, times, action in (
             ("cp + sync", copy, lambda: _copy(files, folder / "copy")),
             ("contimg", ours, lambda: env.convert(files, folder / "ours")),
         ):
             times.append(_timed(action, files))
-            say(f"run {i + 1}: {name} {times[-1]:.2f} s")
+            say(f"run {i + 1}: {name} {times[-1][0]:.2f} s, CPU {times[-1][1]:.2f} s")
             shutil.rmtree(folder / "copy", ignore_errors=True)
             shutil.rmtree(folder / "ours", ignore_errors=True)
     say("pyuvdata …")
@@ -138,13 +144,25 @@ def _measure(env: Env, folder: Path, size: str, pols: int, runs: int) -> Timing:
     _warm(files)
     seconds, peak = _pyuvdata(files, folder / "pyuvdata.ms")
     say(f"pyuvdata {seconds:.1f} s")
-    return Timing(pols, sum(f.stat().st_size for f in files), ours, copy, seconds, peak)
+    median = statistics.median
+    return Timing(
+        pols=pols,
+        group_bytes=sum(f.stat().st_size for f in files),
+        ours_s=[wall for wall, _ in ours],
+        copy_s=[wall for wall, _ in copy],
+        ours_cpu_s=median(cpu for _, cpu in ours),
+        copy_cpu_s=median(cpu for _, cpu in copy),
+        pyuvdata_s=seconds,
+        pyuvdata_peak_bytes=peak,
+        load=load,
+    )
 
 
 def _report(timings: Sequence[Timing], size: str, as_json: bool) -> None:
     if as_json:
         rows = [
-            {"pols": t.pols, "group_bytes": t.group_bytes, "contimg_s": t.ours_s, "copy_s": t.copy_s, "pyuvdata_s": t.pyuvdata_s,
+            {"pols": t.pols, "group_bytes": t.group_bytes, "contimg_s": t.ours_s, "copy_s": t.copy_s,
+             "contimg_cpu_s": t.ours_cpu_s, "copy_cpu_s": t.copy_cpu_s, "load": t.load, "pyuvdata_s": t.pyuvdata_s,
              "pyuvdata_peak_bytes": t.pyuvdata_peak_bytes, "gain": t.gain, "against_copy": t.against_copy, "passed": t.passed}
             for t in timings
         ]  # fmt: skip
@@ -157,6 +175,10 @@ def _report(timings: Sequence[Timing], size: str, as_json: bool) -> None:
               f"{t.pyuvdata_peak_bytes / 1e9:>13.2f}{statistics.median(t.ours_s):>11.2f}{t.gain:>12.1f}{t.against_copy:>8.2f}"
               f"{'' if t.passed or size != 'full' else '  ✗'}")  # fmt: skip
     print(f"bars: ≥ {FASTER_THAN_PYUVDATA:g} × faster than pyuvdata, ≤ {TIMES_THE_COPY:g} × the copy; medians of {len(timings[0].ours_s)} runs")
+    for t in timings:
+        print(f"CPU seconds with {t.pols} polarisations: contimg {t.ours_cpu_s:.2f}, copy {t.copy_cpu_s:.2f}")
+        if t.load > 0.5:
+            print(f"  the machine was busy (load {t.load:.1f} on {os.cpu_count()} cores): a program of many threads loses most by that")
     if size != "full":
         print(f"a {size} group is not judged: starting a process is most of its time")
 
