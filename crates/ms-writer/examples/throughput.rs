@@ -1,4 +1,5 @@
-//! Writes a full group of made-up visibilities: `throughput OUT.ms [CORRELATIONS [TIMES]]`. Prints seconds and rates of each step.
+//! Writes a full group of made-up visibilities: `throughput OUT.ms [CORRELATIONS [TIMES [MISSING]]]`, MISSING the number
+//! of a subband that is not there. Prints seconds and rates of each step.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -8,9 +9,10 @@ use ms_writer::{MsOptions, MsWriter};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
-    let out = PathBuf::from(args.next().ok_or("usage: throughput OUT.ms [CORRELATIONS [TIMES]]")?);
+    let out = PathBuf::from(args.next().ok_or("usage: throughput OUT.ms [CORRELATIONS [TIMES [MISSING]]]")?);
     let correlations: usize = args.next().map_or(Ok(2), |a| a.parse())?;
     let times: usize = args.next().map_or(Ok(24), |a| a.parse())?;
+    let missing: Option<u8> = args.next().map(|a| a.parse()).transpose()?;
     let site = astrometry::Site { latitude_rad: 0.65, longitude_rad: -2.06, height_m: 1222.0 };
     let antennas = (0..96_u32).map(|i| Antenna {
         name: (i + 1).to_string(),
@@ -37,6 +39,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             (0..96).flat_map(|b| (0..=b).map(move |a| Baseline::new(a, b))).collect(),
         ),
         windows: (0..16_u8)
+            .filter(|i| Some(15 - i) != missing)
             .map(|i| ChannelWindow {
                 subband: Some(SubbandIndex(15 - i)),
                 freq_hz: (0..48).map(|c| 1.311e9 + (f64::from(i) * 48.0 + f64::from(c)) * 244_140.625).collect(),
@@ -56,7 +59,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let created = start.elapsed();
     let (rows, step) = (header.rows.len(), writer.rows_per_block());
     let mut block = VisBlock::default();
-    block.slabs.resize_with(16, Slab::default);
+    block.slabs.resize_with(header.windows.len(), Slab::default);
     for first in (0..rows).step_by(step) {
         block.rows = first..rows.min(first + step);
         for slab in &mut block.slabs {

@@ -7,7 +7,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use casacore::Table;
+use casacore::{LockMode, OpenOptions};
 
 use crate::Error;
 use crate::table::failed;
@@ -21,7 +21,7 @@ pub(crate) struct Nowhere {
 impl Nowhere {
     /// Links away the tiles of the columns of one shape, of a table that has no rows yet and is closed.
     pub(crate) fn link(path: &Path, rows: usize) -> Result<Self, Error> {
-        let table = Table::open(path).map_err(|e| failed(path, "MAIN", e))?;
+        let table = OpenOptions::new().lock(LockMode::None).open(path).map_err(|e| failed(path, "MAIN", e))?;
         let managers = table.data_managers().map_err(|e| failed(path, "MAIN", e))?;
         let mut files = Vec::new();
         for manager in managers.iter().filter(|m| m.kind == "TiledColumnStMan") {

@@ -87,6 +87,9 @@ fn what_is_not_written_takes_no_space() {
             .map(|e| e.expect("an entry").metadata().expect("its length").blocks() * 512)
             .sum()
     };
+    for entry in std::fs::read_dir(&path).expect("a folder") {
+        assert!(!entry.expect("an entry").file_type().expect("its type").is_symlink());
+    }
     assert!(used() < 1 << 20, "{} bytes before the first block", used());
     let rows = header.rows.len();
     for first in (0..rows).step_by(writer.rows_per_block()) {
