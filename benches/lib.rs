@@ -1,1 +1,0 @@
-//! Benchmarks of the workspace; see the `benches` folder of targets.
