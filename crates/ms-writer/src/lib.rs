@@ -50,7 +50,6 @@
 mod bulk;
 mod centres;
 mod error;
-mod holes;
 mod layout;
 mod main_table;
 mod options;

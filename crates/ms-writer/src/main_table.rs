@@ -6,7 +6,6 @@ use casacore::{Bucket, ColumnDesc, DataType, Element, Layout as TableLayout, Man
 use vis_types::{MjdSeconds, RowAxis};
 
 use crate::centres::Centres;
-use crate::holes::Nowhere;
 use crate::layout::Layout;
 use crate::runs::Runs;
 use crate::table::{failed, unlocked};
@@ -49,13 +48,9 @@ fn spectral(layout: &Layout, name: &str, kind: DataType) -> (ColumnDesc, Manager
     }
 }
 
-/// Makes MAIN with all its rows, their tiles nowhere yet.
-pub(crate) fn create(
-    path: &Path,
-    layout: &Layout,
-    vis_units: &str,
-    options: &MsOptions,
-) -> Result<(Table, Nowhere), Error> {
+/// Makes MAIN with all its rows. The tiled columns are holes, for [`Bulk`](crate::bulk::Bulk) to fill once the table is
+/// closed: left to itself, casacore writes every tile once with zeros, which takes longer than writing the visibilities.
+pub(crate) fn create(path: &Path, layout: &Layout, vis_units: &str, options: &MsOptions) -> Result<Table, Error> {
     let correlations = layout.correlations.len();
     let mut table = TableLayout::new().keyword("MS_VERSION", 2.0_f32);
     table.columns = schema::main();
@@ -106,18 +101,14 @@ pub(crate) fn create(
         let what = what.to_owned();
         move |source| failed(path, &what, source)
     };
-    let mut main = table.create_with(path, 0, &unlocked()).map_err(fail("MAIN"))?;
+    let mut main = table.create_with_holes(path, layout.ms_rows() as u64, &unlocked()).map_err(fail("MAIN"))?;
     let info = TableInfo {
         kind: "Measurement Set".to_owned(),
         subtype: String::new(),
         readme: "This is a MeasurementSet Table holding measurements from a Telescope\n".to_owned(),
     };
     main.put_info(&info).map_err(fail("table.info"))?;
-    main.close().map_err(fail("MAIN"))?;
-    let nowhere = Nowhere::link(path, layout.ms_rows())?;
-    let mut main = unlocked().open(path).map_err(fail("MAIN"))?;
-    main.add_rows(layout.ms_rows() as u64).map_err(fail("MAIN"))?;
-    Ok((main, nowhere))
+    Ok(main)
 }
 
 /// What is known only when all blocks were written: FLAG_ROW, and that WEIGHT_SPECTRUM is not needed.

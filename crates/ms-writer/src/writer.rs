@@ -108,7 +108,7 @@ impl MsWriter {
         let centres = Centres::new(path, header, &site, options)?;
         let add = |a: [f64; 3], b: [f64; 3]| [a[0] + b[0], a[1] + b[1], a[2] + b[2]];
         let geocentric: Vec<_> = positions_m.iter().map(|&p| add(p, telescope.location_itrf_m)).collect();
-        let (mut main, nowhere) = main_table::create(path, &layout, &header.vis_units, options)?;
+        let mut main = main_table::create(path, &layout, &header.vis_units, options)?;
         let contents = Contents {
             path,
             header,
@@ -121,7 +121,6 @@ impl MsWriter {
         contents.write()?;
         main_table::fill(&mut main, path, &header.rows, &layout, &centres)?;
         main.close().map_err(|e| crate::table::failed(path, "MAIN", e))?;
-        nowhere.make_holes()?;
         let bulk = Bulk::open(path, &layout, options)?;
         let covers = |t: &JulianDate| options.earth_orientation.covers(*t);
         Ok(Self {
