@@ -61,7 +61,8 @@ fn convert(criterion: &mut Criterion) {
         benchmark.bench_function(name, |bencher| {
             bencher.iter_custom(|n| {
                 let run = |_| {
-                    let folder = tempfile::tempdir_in(group.folder.parent().unwrap_or(&group.folder)).expect("a folder");
+                    let folder =
+                        tempfile::tempdir_in(group.folder.parent().unwrap_or(&group.folder)).expect("a folder");
                     let ((), took) = time(|| way(&group, folder.path())).expect("a group that can be converted");
                     fs::remove_dir_all(folder.path()).expect("a folder of ours");
                     ratios.borrow_mut().add(name, took);

@@ -23,7 +23,7 @@ pub enum Way {
 #[derive(Debug)]
 pub enum Held {
     /// Three arrays.
-    Arrays(Merged),
+    Arrays(Box<Merged>),
     /// The files.
     Bytes(Vec<u8>),
 }
@@ -49,9 +49,9 @@ impl Way {
     /// When a file cannot be read, or is not as the real writer makes them.
     pub fn run(self, files: &[PathBuf]) -> Result<Held> {
         Ok(match self {
-            Self::Ours => Held::Arrays(SubbandGroup::open(files, &OpenOptions::default())?.merge()?),
-            Self::Plain => Held::Arrays(plain::load_all(files)?),
-            Self::Batched => Held::Arrays(plain::load_batches(files)?),
+            Self::Ours => Held::Arrays(Box::new(SubbandGroup::open(files, &OpenOptions::default())?.merge()?)),
+            Self::Plain => Held::Arrays(Box::new(plain::load_all(files)?)),
+            Self::Batched => Held::Arrays(Box::new(plain::load_batches(files)?)),
             Self::Pread => Held::Bytes(limit::pread(files)?),
         })
     }

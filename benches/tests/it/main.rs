@@ -5,7 +5,7 @@ use subband_io::Merged;
 
 fn merged(way: Way, group: &Group) -> Merged {
     match way.run(&group.files).unwrap() {
-        Held::Arrays(arrays) => arrays,
+        Held::Arrays(arrays) => *arrays,
         Held::Bytes(_) => panic!("{way:?} gives no arrays"),
     }
 }

@@ -136,7 +136,11 @@ fn all(kind: Kind, rounds: usize, threads: usize, python: Option<PathBuf>, json:
     } else {
         print!("{table}");
     }
-    Ok(if table.is_judged() && table.bars().iter().any(|bar| !bar.kept) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if table.is_judged() && table.bars().iter().any(|bar| !bar.kept) {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 /// Runs a process that prints a [`Run`] as its last line.

@@ -95,7 +95,9 @@ impl Table {
         bars.extend(peak.map(|found| at_most("peak of ours over its arrays", found, PEAK)));
         let of_pread = self.slower(Way::Pread.name());
         bars.extend(of_pread.map(|found| at_least("throughput of ours over that of pread", found, OF_PREAD)));
-        bars.extend(self.slower("pyuvdata").map(|found| at_least("time of pyuvdata over that of ours", found, PYUVDATA)));
+        bars.extend(
+            self.slower("pyuvdata").map(|found| at_least("time of pyuvdata over that of ours", found, PYUVDATA)),
+        );
         bars
     }
 
@@ -107,7 +109,11 @@ impl Table {
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "group {}, {:.2} GB in files, page cache warm", self.kind.name(), self.input_bytes as f64 / 1e9)?;
-        writeln!(f, "{:<10}{:>9}{:>8}{:>8}{:>10}{:>10}{:>13}", "way", "seconds", "÷ ours", "cpu/s", "÷ ours", "peak/GB", "peak/result")?;
+        writeln!(
+            f,
+            "{:<10}{:>9}{:>8}{:>8}{:>10}{:>10}{:>13}",
+            "way", "seconds", "÷ ours", "cpu/s", "÷ ours", "peak/GB", "peak/result"
+        )?;
         for way in Way::ALL.map(Way::name).into_iter().chain(["pyuvdata"]) {
             let (Some(seconds), Some(cpu), Some(peak)) =
                 (self.seconds(way), self.cpu_seconds(way), self.peak_bytes(way))
