@@ -14,6 +14,9 @@ use ms_writer::{MsOptions, MsWriter, VisBlock};
 use rayon::prelude::*;
 use subband_io::{OpenOptions, Scratch, SubbandGroup};
 
+/// Makes something of a group in a folder.
+type Convert = fn(&Group, &Path) -> Result<()>;
+
 /// As the program does it: every thread reads a block of all subbands and writes it.
 fn ours(group: &Group, folder: &Path) -> Result<()> {
     let subbands = SubbandGroup::open(&group.files, &OpenOptions::default())?;
@@ -56,7 +59,7 @@ fn convert(criterion: &mut Criterion) {
     let mut benchmark = criterion.benchmark_group(&title);
     benchmark.sample_size(10).sampling_mode(SamplingMode::Flat).throughput(Throughput::Bytes(group.bytes));
     benchmark.warm_up_time(Duration::from_millis(500));
-    let ways: [(&'static str, fn(&Group, &Path) -> Result<()>); 2] = [("ours", ours), ("copy", copy)];
+    let ways: [(&'static str, Convert); 2] = [("ours", ours), ("copy", copy)];
     for (name, way) in ways {
         benchmark.bench_function(name, |bencher| {
             bencher.iter_custom(|n| {
