@@ -159,6 +159,7 @@ impl SubbandGroup {
             files.into_iter().zip(&channels).map(|(f, c)| Some(Bulk::new(f, c.descending))).collect();
         let windows = planned.iter().map(|p| p.file.and_then(|i| bulks[i].take())).collect();
         let first = planned.iter().position(|p| p.file == Some(0)).unwrap_or(0);
+        hdf5::give_memory_back();
         Ok(Self { header, windows, uvw, first })
     }
 
