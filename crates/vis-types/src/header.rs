@@ -85,6 +85,8 @@ pub struct VisHeader {
     pub correlations: Vec<Correlation>,
     /// How the data are phased.
     pub phasing: FilePhasing,
+    /// Apparent declination that the dishes pointed at on the meridian, radians, where the files give one.
+    pub pointing_dec_rad: Option<f64>,
     /// Unit of the visibilities (`uncalib` where the file does not say).
     pub vis_units: String,
     /// History text of the files.
