@@ -4,7 +4,7 @@ use benches::{Group, Held, Kind, PeakMemory, Size, Way};
 use subband_io::Merged;
 
 fn merged(way: Way, group: &Group) -> Merged {
-    match way.run(&group.files).unwrap() {
+    match way.run(&group.files).expect("because the group was just made") {
         Held::Arrays(arrays) => *arrays,
         Held::Bytes(_) => panic!("{way:?} gives no arrays"),
     }

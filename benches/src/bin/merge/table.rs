@@ -5,7 +5,7 @@ use std::fmt;
 use benches::{Kind, Size, Way};
 use serde::Serialize;
 
-use crate::Run;
+use crate::{LARGE_PAGES, Run};
 
 /// Most memory of ours, in sizes of the arrays that it returns.
 const PEAK: f64 = 1.05;
@@ -114,7 +114,7 @@ impl fmt::Display for Table {
             "{:<10}{:>9}{:>8}{:>8}{:>10}{:>10}{:>13}",
             "way", "seconds", "÷ ours", "cpu/s", "÷ ours", "peak/GB", "peak/result"
         )?;
-        for way in Way::ALL.map(Way::name).into_iter().chain(["pyuvdata"]) {
+        for way in Way::ALL.map(Way::name).into_iter().chain([LARGE_PAGES, "pyuvdata"]) {
             let (Some(seconds), Some(cpu), Some(peak)) =
                 (self.seconds(way), self.cpu_seconds(way), self.peak_bytes(way))
             else {
