@@ -66,10 +66,10 @@ class Result:
         return "refused" if self.refused else "equal"
 
 
-def _declination(uv: reference.UVData, files: list[Path], *, told: bool) -> float:
-    """The apparent declination of a centre on the meridian: that of the fringe stopping, else of the zenith."""
-    meridian = reference.meridian_declination(files) if told else None
-    return uv.telescope.location.lat.rad if meridian is None else meridian
+def _declination(uv: reference.UVData, files: list[Path]) -> float:
+    """The apparent declination of a centre on the meridian: that of the pointing where the files say it, else of the zenith."""
+    pointing = reference.pointing_declination(files)
+    return uv.telescope.location.lat.rad if pointing is None else pointing
 
 
 def _centre_checks(case: Case, ours: Rows, uv: reference.UVData, dec: float) -> list[Check]:
@@ -98,7 +98,7 @@ def _compare(case: Case, env: Env, folder: Path, files: list[Path], *, told: boo
     ours = read(ms)
     uv, result.found = reference.read_group(files)
     keeps = reference.is_phased(uv) and ("--centres" not in case.options or "file" in case.options)
-    dec = _declination(uv, files, told=told)
+    dec = _declination(uv, files)
     if not reference.is_phased(uv):
         result.checks += _centre_checks(case, ours, uv, dec)
     if told:
@@ -189,7 +189,7 @@ def cases(env: Env) -> list[Case]:
     zoo = [p.name for p in sorted((env.scratch / "zoo").iterdir()) if not p.name.startswith(NOT_ONE_GROUP)]
     every = [Case(name, specimen(name), unpredicted=name == "far-future") for name in zoo]
     every += [Case(name, made(make), convert, gap="flag" in convert) for name, make, convert in GROUPS]
-    no_pointing = ("pointing's declination", "unphased files do not say where the meridian's centres are")
+    no_pointing = ("pointing's declination", "these files do not say where the meridian's centres are")
     every.append(Case("unprojected, a centre an integration", made(("--unprojected",)), ("--centres", "meridian"), refused=no_pointing))
     data = env.real_data
     if data is None:
@@ -289,7 +289,7 @@ def _prove(env: Env, case: Case) -> int:
         uv, _ = reference.read_group(files)
         if not reference.is_phased(uv):
             jd = uv.time_array
-            centre = reference.meridian_icrs(uv, _declination(uv, files, told=True), float((jd.min() + jd.max()) / 2))["astropy"]
+            centre = reference.meridian_icrs(uv, _declination(uv, files), float((jd.min() + jd.max()) / 2))["astropy"]
             reference.phase_to(uv, (jd - 2_400_000.5) * 86400, np.broadcast_to(centre, (uv.Nblts, 2)))
         ms = folder / "pyuvdata.ms"
         reference.write(uv, ms)

@@ -113,6 +113,16 @@ def meridian_declination(paths: Sequence[Path]) -> float | None:
         return float(f["Header/phase_center_app_dec"][()])
 
 
+def pointing_declination(paths: Sequence[Path]) -> float | None:
+    """The apparent declination that the dishes pointed at, where the header has one for all rows."""
+    with h5py.File(paths[0]) as f:
+        header = f["Header"]
+        for name in ("phase_center_app_dec", "extra_keywords/phase_center_dec"):
+            if name in header and header[name].size == 1:
+                return float(header[name][()])
+    return None
+
+
 def tell_meridian(uv: UVData, app_dec_rad: float) -> None:
     """Tells pyuvdata what the file does not: hour angle 0 at this declination is the phase centre of every integration.
 

@@ -49,6 +49,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .collect(),
         correlations: [Correlation::XX, Correlation::XY, Correlation::YX, Correlation::YY][..correlations].to_vec(),
         phasing: FilePhasing::Meridian { app_dec_rad: 0.953 },
+        pointing_dec_rad: None,
         vis_units: String::new(),
         history: String::new(),
         extra: Vec::new(),

@@ -80,7 +80,7 @@ impl Centres {
 
         // What was observed: the declination on the meridian, and the w that went with it.
         let (declination, old) = match &header.phasing {
-            FilePhasing::Unprojected => (None, OldW::None),
+            FilePhasing::Unprojected => (header.pointing_dec_rad, OldW::None),
             FilePhasing::Meridian { app_dec_rad } => {
                 let axes = UvwAxes::new(site.longitude_rad, 0.0, *app_dec_rad, 0.0);
                 (Some(*app_dec_rad), OldW::Towards(axes.towards()))

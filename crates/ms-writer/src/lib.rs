@@ -30,7 +30,7 @@
 //!         subband: Some(SubbandIndex(0)), freq_hz: vec![1.40e9, 1.41e9, 1.42e9, 1.43e9], width_hz: vec![1e7; 4], present: true,
 //!     }],
 //!     correlations: vec![Correlation::XX, Correlation::YY],
-//!     phasing: FilePhasing::Meridian { app_dec_rad: 0.9 },
+//!     phasing: FilePhasing::Meridian { app_dec_rad: 0.9 }, pointing_dec_rad: Some(0.9),
 //!     vis_units: "uncalib".into(), history: String::new(), extra: vec![],
 //! };
 //!

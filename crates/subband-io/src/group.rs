@@ -147,6 +147,7 @@ impl SubbandGroup {
             windows: planned.iter().map(|p| p.window.clone()).collect(),
             correlations: order.iter().map(|&i| first.header.correlations[i]).collect(),
             phasing: options.phasing.clone().unwrap_or_else(|| first.header.phasing.clone()),
+            pointing_dec_rad: first.header.pointing_dec_rad,
             vis_units: first.header.vis_units.clone(),
             history: first.header.history.clone(),
             extra: first.header.extra.clone(),

@@ -75,6 +75,19 @@ fn phased_files_keep_their_centres_uvw_and_visibilities() {
 }
 
 #[test]
+fn unprojected_data_are_phased_to_where_the_dishes_pointed() {
+    let unprojected = VisHeader { phasing: FilePhasing::Unprojected, ..made::header(1) };
+    let declination = |header: &VisHeader| {
+        let made = made::write(header, &MsOptions::default(), |_| {});
+        made::at_middle(header).to_apparent(made.summary.fields[0].direction).expect("ICRS").lat_rad
+    };
+    let pointed = VisHeader { pointing_dec_rad: Some(0.7), ..unprojected.clone() };
+    assert!((declination(&pointed) - 0.7).abs() < 0.01 * MAS);
+    let zenith = unprojected.telescope.latitude_rad;
+    assert!((declination(&unprojected) - zenith).abs() < 1e-3);
+}
+
+#[test]
 fn centres_that_cannot_be_are_refused() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let create = |header: &VisHeader, centre| {

@@ -78,6 +78,7 @@ pub(crate) fn header(times: usize) -> VisHeader {
         windows: windows(&[15, 14, 13], 16),
         correlations: vec![Correlation::XX, Correlation::YY],
         phasing: FilePhasing::Meridian { app_dec_rad: 0.953 },
+        pointing_dec_rad: None,
         vis_units: "uncalib".to_owned(),
         history: "written by a test\nsecond line".to_owned(),
         extra: Vec::new(),
