@@ -7,6 +7,7 @@ mod bench;
 mod build;
 mod check;
 mod compare;
+mod crash;
 mod levels;
 mod memory;
 mod problem;
@@ -33,6 +34,7 @@ Usage: cargo xtask TASK [ARGUMENTS]
   bench [ARGS]      benchmarks, the plain way beside ours (see `cargo xtask bench --help`)
   memory [ARGS]     peak memory of conversions against benches/budgets.toml (see `cargo xtask memory --help`)
   compare [ARGS]    against pyuvdata, WSClean and CASA (see `cargo xtask compare --help`)
+  crash [ARGS]      bad input, full disks, signals and kills, many times (see `cargo xtask crash --help`)
 
   tidy              check the arrows between crates, names, paths, file lengths
   ci                tidy, rustfmt, clippy and rustdoc with warnings as errors
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         "bench" => bench::run(args),
         "memory" => memory::run(args),
         "compare" => Ok(compare::run(args)),
+        "crash" => crash::run(args),
         "tidy" => tidy::run(args),
         "ci" => check::run(args),
         "help" | "--help" | "-h" => {

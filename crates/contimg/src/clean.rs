@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use publish::Liveness;
 use serde_json::json;
 
-use crate::{args::CleanArgs, convert::of_publish, failure::Failure, size::Bytes};
+use crate::{args::CleanArgs, convert::of_publish, failure::Failure, output::outln, size::Bytes};
 
 pub(crate) fn run(args: &CleanArgs) -> Result<ExitCode, Failure> {
     let mut rows = Vec::new();
@@ -44,17 +44,17 @@ pub(crate) fn run(args: &CleanArgs) -> Result<ExitCode, Failure> {
                 })
             })
             .collect();
-        println!("{:#}", json!({ "leftovers": list, "removed_bytes": removed }));
+        outln!("{:#}", json!({ "leftovers": list, "removed_bytes": removed }));
     } else if rows.is_empty() {
-        println!("nothing was left behind");
+        outln!("nothing was left behind");
     } else {
         for (leftover, fate) in &rows {
-            println!("{:>10}  {}  ({fate})", Bytes(leftover.disk_bytes), leftover.path.display());
+            outln!("{:>10}  {}  ({fate})", Bytes(leftover.disk_bytes), leftover.path.display());
         }
         let total: u64 = rows.iter().map(|(l, _)| l.disk_bytes).sum();
         match args.remove {
-            true => println!("{:>10}  removed", Bytes(removed)),
-            false => println!("{:>10}  in all; --remove removes what dead runs left", Bytes(total)),
+            true => outln!("{:>10}  removed", Bytes(removed)),
+            false => outln!("{:>10}  in all; --remove removes what dead runs left", Bytes(total)),
         }
     }
     match failures.into_iter().next() {

@@ -14,6 +14,7 @@ use serde_json::json;
 use crate::{
     args::ConvertArgs,
     failure::{Class, Failure},
+    output::{errln, out, outln},
     progress,
     protocol::{Job, Message, Outcome},
     size::Bytes,
@@ -47,14 +48,14 @@ pub(crate) enum Fate {
 
 pub(crate) fn run(args: &ConvertArgs) -> Result<ExitCode, Failure> {
     let report = all(args, |name, fate| match fate {
-        Fate::Refused(failure) | Fate::Failed(failure) => eprintln!("{name}: {failure}"),
+        Fate::Refused(failure) | Fate::Failed(failure) => errln!("{name}: {failure}"),
         fate if !args.json => show(name, fate),
         _ => {}
     })?;
     if args.json {
-        println!("{:#}", report.json());
+        outln!("{:#}", report.json());
     } else if report.total > 1 {
-        println!("{}", report.summary());
+        outln!("{}", report.summary());
     }
     Ok(report.exit_code())
 }
@@ -114,10 +115,11 @@ impl Report {
 
 /// Converts every group that `args` select, one after the other; `tell` sees each fate as it is decided.
 pub(crate) fn all(args: &ConvertArgs, mut tell: impl FnMut(&str, &Fate)) -> Result<Report, Failure> {
-    let stop = Stop::listen().map_err(|e| Failure::io(Class::Worker, "cannot listen for signals", &e))?;
     let survey = survey::take(&args.selection, args.quiet)?;
+    // Until here a signal ends the program at once: there is nothing to tidy.
+    let stop = Stop::listen().map_err(|e| Failure::io(Class::Worker, "cannot listen for signals", &e))?;
     for note in survey.notes() {
-        eprintln!("note: {note}");
+        errln!("note: {note}");
     }
     if survey.groups.is_empty() {
         return Err(Failure::new(Class::Input, "there is no group of UVH5 subbands to convert")
@@ -131,7 +133,7 @@ pub(crate) fn all(args: &ConvertArgs, mut tell: impl FnMut(&str, &Fate)) -> Resu
         let hopeless = match &fate {
             Fate::Failed(failure) => match failure.class {
                 Class::Interrupted => true,
-                Class::Output => free_bytes(&args.out) < Some(64 << 20),
+                Class::Output => free_bytes(&args.out) < Some(64 << 20) || is_full(&args.out),
                 _ => false,
             },
             _ => false,
@@ -188,7 +190,8 @@ fn convert(args: &ConvertArgs, group: &Candidate, output: &Path, stop: &Stop, ti
         min_subbands: args.selection.min_subbands,
         expected_subbands: args.selection.subbands,
         set: args.set.clone(),
-        memory: args.memory.0.saturating_sub(own_memory()),
+        memory: args.memory.0,
+        parent_memory: own_memory(),
         threads: threads(args.threads),
         command_line: std::env::args().collect::<Vec<_>>().join(" "),
     };
@@ -198,7 +201,7 @@ fn convert(args: &ConvertArgs, group: &Candidate, output: &Path, stop: &Stop, ti
         Message::Opened { rows } => bar.set_length(*rows),
         Message::Progress { rows } => bar.set_position(*rows),
         Message::Warning(text) => {
-            bar.suspend(|| eprintln!("warning: {}: {text}", group.name));
+            bar.suspend(|| errln!("warning: {}: {text}", group.name));
             warnings.push(text.clone());
         }
         _ => {}
@@ -233,7 +236,9 @@ fn draft(args: &ConvertArgs, group: &Candidate) -> Result<ManifestDraft, Failure
         .map(Input::stat)
         .collect::<Result<_, _>>()
         .map_err(|e| of_publish(&e))?;
-    draft.options = json!({ "set": args.set, "missing": args.selection.missing, "subbands": args.selection.subbands });
+    // A complete group comes out the same under every policy for missing subbands.
+    let missing = (!group.group.missing.is_empty()).then_some((args.selection.missing, args.selection.subbands));
+    draft.options = json!({ "set": args.set, "missing": missing });
     // casacore rewrites it when the set is merely opened.
     draft.volatile = vec!["table.lock".to_owned()];
     Ok(draft)
@@ -247,14 +252,20 @@ fn threads(asked: Option<usize>) -> usize {
     asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).max(1)
 }
 
-/// What this process itself takes of the budget, with room for the checksums at the end.
+/// What this process holds of its own, with room for the checksums at the end; its program pages are the worker's, too.
 fn own_memory() -> u64 {
-    crate::worker::peak_memory() + (2 << 20)
+    crate::worker::memory_status("RssAnon:") + (2 << 20)
 }
 
 fn free_bytes(path: &Path) -> Option<u64> {
     let stat = rustix::fs::statvfs(path).ok()?;
     Some(stat.f_bavail * stat.f_frsize)
+}
+
+/// Whether hardly a file more fits: no bytes, or (on file systems that count them) no files.
+fn is_full(path: &Path) -> bool {
+    rustix::fs::statvfs(path)
+        .is_ok_and(|stat| stat.f_bavail * stat.f_frsize < 4 << 20 || (stat.f_files > 0 && stat.f_favail < 16))
 }
 
 fn check_space(args: &ConvertArgs, group: &Candidate) -> Result<(), Failure> {
@@ -271,7 +282,7 @@ fn check_space(args: &ConvertArgs, group: &Candidate) -> Result<(), Failure> {
 
 /// casacore aborts its process when a disk fills up; tell that from other crashes by what is free, not by words.
 fn explain_crash(failure: Failure, args: &ConvertArgs) -> Failure {
-    if failure.class == Class::Worker && free_bytes(&args.out).is_some_and(|free| free < 4 << 20) {
+    if failure.class == Class::Worker && is_full(&args.out) {
         let mut full = Failure::new(Class::Output, format!("{} is full", args.out.display()))
             .hint("free some space there, or choose another place with --out; then run the same command again");
         full.chain.extend(failure.chain);
@@ -288,9 +299,9 @@ pub(crate) fn of_publish(error: &publish::Error) -> Failure {
 pub(crate) fn show(name: &str, fate: &Fate) {
     match fate {
         Fate::Converted { output, outcome: o, total_seconds, sync_seconds, peak_memory_of_both, .. } => {
-            println!("{name}: {}", output.display());
+            outln!("{name}: {}", output.display());
             let percent = |n: u64| 100.0 * n as f64 / o.visibilities.max(1) as f64;
-            println!(
+            outln!(
                 "  {} rows = {} integrations × {} baselines{}, {} channels × {} ({}), {:.3} to {:.3} MHz",
                 o.rows,
                 o.integrations,
@@ -303,20 +314,20 @@ pub(crate) fn show(name: &str, fate: &Fate) {
                 o.band_hz.1 / 1e6,
             );
             match o.fields.as_slice() {
-                [(field, ra, dec)] => println!("  phase centre {field}: {ra:.6}° {dec:+.6}° (ICRS)"),
-                fields => println!("  {} phase centres (ICRS)", fields.len()),
+                [(field, ra, dec)] => outln!("  phase centre {field}: {ra:.6}° {dec:+.6}° (ICRS)"),
+                fields => outln!("  {} phase centres (ICRS)", fields.len()),
             }
-            print!("  {:.3} % flagged", percent(o.flagged));
+            out!("  {:.3} % flagged", percent(o.flagged));
             if o.repaired > 0 {
-                print!(", of these {} visibilities that were not finite (set to zero)", o.repaired);
+                out!(", of these {} visibilities that were not finite (set to zero)", o.repaired);
             }
             if !o.filled_subbands.is_empty() {
                 let list: Vec<_> = o.filled_subbands.iter().map(|s| format!("sb{s:02}")).collect();
-                print!("; missing and flagged: {}", list.join(" "));
+                out!("; missing and flagged: {}", list.join(" "));
             }
-            println!();
+            outln!();
             let rate = |bytes: u64, s: f64| Bytes((bytes as f64 / s.max(1e-9)) as u64);
-            println!(
+            outln!(
                 "  read {} and wrote {} in {:.2} s ({}/s in), of which {:.2} s waiting for the disk; peak memory {}",
                 Bytes(o.bytes_read),
                 Bytes(o.bytes_written),
@@ -326,7 +337,7 @@ pub(crate) fn show(name: &str, fate: &Fate) {
                 Bytes(*peak_memory_of_both),
             );
         }
-        Fate::UpToDate { output } => println!("{name}: {} is up to date", output.display()),
+        Fate::UpToDate { output } => outln!("{name}: {} is up to date", output.display()),
         Fate::Refused(_) | Fate::Failed(_) => {}
     }
 }

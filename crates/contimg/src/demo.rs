@@ -11,6 +11,7 @@ use crate::{
     args::{ConvertArgs, DemoArgs, Missing, Phasing, Selection, SetArgs, WeightSpectrum, Windows},
     convert,
     failure::{Class, Failure},
+    output::{errln, outln},
     picture::HeatMap,
     progress,
     size::Bytes,
@@ -29,7 +30,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
     };
     let say = |text: &str| {
         if !args.json {
-            println!("{text}");
+            outln!("{text}");
         }
     };
     say(&format!(
@@ -49,7 +50,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
 
     say(&format!("converting them into {}", sets.display()));
     let report = convert::all(&convert_args(made, &sets, args.json), |name, fate| match fate {
-        convert::Fate::Refused(failure) | convert::Fate::Failed(failure) => eprintln!("{name}: {failure}"),
+        convert::Fate::Refused(failure) | convert::Fate::Failed(failure) => errln!("{name}: {failure}"),
         fate if !args.json => convert::show(name, fate),
         _ => {}
     })?;
@@ -70,12 +71,12 @@ pub(crate) fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
     .map_err(|e| Failure::io(Class::Output, format!("cannot write {}", picture.display()), &e))?;
 
     if args.json {
-        println!("{:#}", json!({ "subbands": subbands, "set": set, "picture": picture, "conversion": report.json() }));
+        outln!("{:#}", json!({ "subbands": subbands, "set": set, "picture": picture, "conversion": report.json() }));
     } else {
-        println!("read back: {} rows, DATA {}, mean amplitude {:.2} Jy", seen.rows, Bytes(seen.data_bytes), seen.mean);
-        println!("  picture: {}", picture.display());
-        println!("  truth:   {}", subbands.join("truth.json").display());
-        println!("next: contimg plan {}; casabrowser, WSClean or CASA open {}", subbands.display(), set.display());
+        outln!("read back: {} rows, DATA {}, mean amplitude {:.2} Jy", seen.rows, Bytes(seen.data_bytes), seen.mean);
+        outln!("  picture: {}", picture.display());
+        outln!("  truth:   {}", subbands.join("truth.json").display());
+        outln!("next: contimg plan {}; casabrowser, WSClean or CASA open {}", subbands.display(), set.display());
     }
     Ok(report.exit_code())
 }

@@ -48,24 +48,18 @@ impl Failure {
         Self { class, chain: vec![message.into()], hint: None }
     }
 
-    /// From an error with its sources.
+    /// From an error with its sources. An I/O error among these gives the hint.
     pub(crate) fn of(class: Class, error: &(dyn std::error::Error + 'static)) -> Self {
-        let chain = std::iter::successors(Some(error), |e| e.source()).map(ToString::to_string).collect();
-        Self { class, chain, hint: None }
+        let causes = || std::iter::successors(Some(error), |e| e.source());
+        let io = causes().find_map(|e| e.downcast_ref::<std::io::Error>());
+        let hint = io.and_then(hint_of).map(ToOwned::to_owned);
+        Self { class, chain: causes().map(ToString::to_string).collect(), hint }
     }
 
     /// From an I/O error while doing something to a path.
     pub(crate) fn io(class: Class, doing: impl fmt::Display, error: &std::io::Error) -> Self {
         let mut failure = Self::of(class, error);
         failure.chain.insert(0, doing.to_string());
-        let hint = match error.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Some("free some space there, or choose another place with --out"),
-            std::io::ErrorKind::PermissionDenied => Some("check who owns it and its permissions, or choose another place"),
-            std::io::ErrorKind::ReadOnlyFilesystem => Some("the file system is mounted read-only; choose another place with --out"),
-            std::io::ErrorKind::NotFound => Some("check the path"),
-            _ => None,
-        };
-        failure.hint = hint.map(ToOwned::to_owned);
         failure
     }
 
@@ -73,6 +67,19 @@ impl Failure {
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+}
+
+/// What to try after an I/O error.
+fn hint_of(error: &std::io::Error) -> Option<&'static str> {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Some("free some space there, or choose another place with --out"),
+        ErrorKind::PermissionDenied => Some("check who owns it and its permissions, or choose another place"),
+        ErrorKind::ReadOnlyFilesystem => Some("the file system is mounted read-only; choose another place with --out"),
+        ErrorKind::NotADirectory | ErrorKind::AlreadyExists => Some("something else has that name; choose another place"),
+        ErrorKind::NotFound => Some("check the path"),
+        _ => None,
     }
 }
 

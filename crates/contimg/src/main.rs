@@ -6,6 +6,7 @@ mod clean;
 mod convert;
 mod demo;
 mod failure;
+mod output;
 mod picture;
 mod plan;
 mod progress;
@@ -19,7 +20,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::args::{Cli, Command};
+use crate::{
+    args::{Cli, Command},
+    output::errln,
+};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -37,7 +41,7 @@ fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(failure) => {
-            eprintln!("{failure}");
+            errln!("{failure}");
             ExitCode::from(failure.class.exit_code())
         }
     }

@@ -8,6 +8,7 @@ use crate::{
     args::PlanArgs,
     budget::{BASE_BYTES, Demand, Fit},
     failure::{Class, Failure},
+    output::outln,
     size::Bytes,
     survey::{self, Candidate, iso},
 };
@@ -62,7 +63,7 @@ pub(crate) fn run(args: &PlanArgs) -> Result<ExitCode, Failure> {
         let ungrouped = |list: &[subband_io::Ungrouped]| -> Vec<_> {
             list.iter().map(|u| json!({ "path": u.file.path, "reason": u.reason })).collect()
         };
-        println!(
+        outln!(
             "{:#}",
             json!({
                 "groups": groups,
@@ -83,7 +84,7 @@ pub(crate) fn run(args: &PlanArgs) -> Result<ExitCode, Failure> {
 
     if !listed.is_empty() {
         let width = listed.iter().map(|(g, _)| g.name.chars().count()).max().unwrap_or(0).max(5);
-        println!(
+        outln!(
             "{:width$}  {:>3}  {:subbands$}  {:>10}  {:>10}  what would happen",
             "group",
             "n",
@@ -95,13 +96,13 @@ pub(crate) fn run(args: &PlanArgs) -> Result<ExitCode, Failure> {
         let skip = if args.all || listed.len() <= 2 * SHOWN + 1 { 0..0 } else { SHOWN..listed.len() - SHOWN };
         for (i, (group, refusal)) in listed.iter().enumerate() {
             if i == skip.start && !skip.is_empty() {
-                println!("… {} more; --all shows them", skip.len());
+                outln!("… {} more; --all shows them", skip.len());
             }
             if !skip.contains(&i) {
-                println!("{}", line(group, refusal.as_ref(), selection.subbands, width));
+                outln!("{}", line(group, refusal.as_ref(), selection.subbands, width));
             }
         }
-        println!();
+        outln!();
     }
     let shown: Vec<_> = histogram
         .iter()
@@ -110,14 +111,14 @@ pub(crate) fn run(args: &PlanArgs) -> Result<ExitCode, Failure> {
         .filter(|(_, count)| **count > 0)
         .map(|(n, count)| format!("{count} with {n}"))
         .collect();
-    println!("{} groups: {}", judged.len(), if shown.is_empty() { "none".to_owned() } else { shown.join(", ") });
-    println!(
+    outln!("{} groups: {}", judged.len(), if shown.is_empty() { "none".to_owned() } else { shown.join(", ") });
+    outln!(
         "{n_convertible} would be converted: {} in, {} out, peak memory {}",
         Bytes(input),
         Bytes(output),
         peak.map_or_else(|| "unknown".to_owned(), |p| Bytes(p).to_string()),
     );
-    println!(
+    outln!(
         "{} unfinished, {} unreadable, {} other entries; {} headers read, {} remembered",
         survey.rest.unfinished.len(),
         survey.rest.unreadable.len(),
@@ -126,9 +127,9 @@ pub(crate) fn run(args: &PlanArgs) -> Result<ExitCode, Failure> {
         survey.headers_remembered,
     );
     if args.all {
-        survey.all_notes().iter().for_each(|note| println!("  {note}"));
+        survey.all_notes().iter().for_each(|note| outln!("  {note}"));
     } else {
-        survey.notes().for_each(|note| println!("  {note}"));
+        survey.notes().for_each(|note| outln!("  {note}"));
     }
     if judged.is_empty() {
         return Ok(ExitCode::from(Class::Input.exit_code()));

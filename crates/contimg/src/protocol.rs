@@ -22,8 +22,10 @@ pub(crate) struct Job {
     pub min_subbands: u8,
     pub expected_subbands: u8,
     pub set: SetArgs,
-    /// Bytes that this process may use.
+    /// Bytes that the sender and this process may use together.
     pub memory: u64,
+    /// Bytes of these that the sender takes.
+    pub parent_memory: u64,
     pub threads: usize,
     /// Recorded in the set's HISTORY.
     pub command_line: String,

@@ -103,7 +103,7 @@ impl Survey {
 
 fn of_input(error: &subband_io::Error) -> Failure {
     let mut failure = Failure::of(Class::Input, error);
-    failure.hint = error.hint().map(ToOwned::to_owned);
+    failure.hint = error.hint().map(ToOwned::to_owned).or(failure.hint);
     failure
 }
 
@@ -202,7 +202,8 @@ impl Candidate {
             _ if present < usize::from(selection.min_subbands) => Some(Failure::new(
                 Class::Input,
                 format!("{present} subbands are there and --min-subbands asks for {}", selection.min_subbands),
-            )),
+            )
+            .hint("lower --min-subbands, or fetch the missing files")),
             _ => None,
         }
     }

@@ -19,6 +19,7 @@ use crate::{
     args::{CentreArg, Column, Missing, Phasing, SetArgs, WeightSpectrum, Windows},
     budget::{BASE_BYTES, Demand, Fit},
     failure::{Class, Failure},
+    output::errln,
     protocol::{Job, Message, Outcome},
 };
 
@@ -30,7 +31,7 @@ pub(crate) fn run() -> ExitCode {
     }) {
         Ok(job) => job,
         Err(error) => {
-            eprintln!("error: `contimg __convert` is started by `contimg convert`: {error}");
+            errln!("error: `contimg __convert` is started by `contimg convert`: {error}");
             return ExitCode::from(Class::Usage.exit_code());
         }
     };
@@ -74,7 +75,7 @@ fn confine(job: &Job) -> std::io::Result<()> {
 
 fn of_input(error: &subband_io::Error) -> Failure {
     let mut failure = Failure::of(Class::Input, error);
-    failure.hint = error.hint().map(ToOwned::to_owned);
+    failure.hint = error.hint().map(ToOwned::to_owned).or(failure.hint);
     failure
 }
 
@@ -99,7 +100,7 @@ fn convert(job: &Job) -> Result<Outcome, Failure> {
     let pool = pool_of(job.threads)?;
     let group = pool.install(|| SubbandGroup::open(&job.files, &open_options(job)?)).map_err(|e| of_input(&e))?;
     let mut options = ms_options(&job.set, job, &group)?;
-    let fit = Fit::new(&demand(&group), job.memory, job.threads)?;
+    let fit = Fit::new(&demand(&group, job.parent_memory), job.memory, job.threads)?;
     options.rows_per_tile = Some(fit.rows);
     let pool = if fit.threads == job.threads { pool } else { pool_of(fit.threads)? };
 
@@ -231,14 +232,14 @@ fn pool_of(threads: usize) -> Result<rayon::ThreadPool, Failure> {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(|e| Failure::of(Class::Worker, &e))
 }
 
-/// What a block of this group takes.
-fn demand(group: &SubbandGroup) -> Demand<impl Fn(usize) -> u64> {
+/// What a block of this group takes, beside `others` bytes of other processes.
+fn demand(group: &SubbandGroup, others: u64) -> Demand<impl Fn(usize) -> u64> {
     let header = group.header();
     let widest = header.windows.iter().map(|w| w.len()).max().unwrap_or(1);
     Demand {
         unit: group.row_alignment(),
         row_bytes: widest * header.correlations.len() * size_of::<Complex32>(),
-        fixed: BASE_BYTES + group.index_bytes() as u64,
+        fixed: others + BASE_BYTES + group.index_bytes() as u64,
         block_bytes: |rows| group.block_bytes(rows) as u64,
     }
 }
@@ -304,9 +305,14 @@ fn ms_options(set: &SetArgs, job: &Job, group: &SubbandGroup) -> Result<MsOption
     })
 }
 
-/// Highest resident set of this process so far, bytes (VmHWM; `getrusage` would include what the parent had before exec).
+/// Highest resident set of this process so far, bytes (`getrusage` would include what the parent had before exec).
 pub(crate) fn peak_memory() -> u64 {
+    memory_status("VmHWM:")
+}
+
+/// An entry of `/proc/self/status` that is given in kB, in bytes.
+pub(crate) fn memory_status(entry: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
+    let line = status.lines().find_map(|l| l.strip_prefix(entry));
     line.and_then(|l| l.trim().trim_end_matches("kB").trim().parse::<u64>().ok()).map_or(0, |kib| kib * 1024)
 }

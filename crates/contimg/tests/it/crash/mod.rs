@@ -1,0 +1,7 @@
+//! What must hold whatever happens: no panic, no half-made set under its name, a next run that needs no flag.
+
+mod damage;
+mod faults;
+mod kills;
+mod places;
+mod signals;

@@ -1,0 +1,15 @@
+//! The program as a user starts it: what it prints, writes and refuses; bad input, full disks, signals, kills.
+//!
+//! `cargo xtask crash` runs the modules below `crash` with larger counts.
+
+mod program;
+mod random;
+mod set;
+mod tally;
+
+mod command;
+mod demo;
+mod missing;
+mod plan;
+
+mod crash;
