@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// List what dead runs left behind, and remove it with --remove.
     Clean(CleanArgs),
+    /// Show what a Measurement Set says about itself: times, windows, fields, antennas, columns.
+    Meta(MetaArgs),
     /// One group in a process of its own; started by `convert`.
     #[command(name = "__convert", hide = true)]
     Worker,
@@ -296,6 +298,31 @@ pub(crate) struct CleanArgs {
     /// Print one JSON document.
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  contimg meta 2026-01-25T00:05:19.ms
+  contimg meta 2026-01-25T00:05:19.ms --explain     and whether it was read again, and why
+  contimg meta 2026-01-25T00:05:19.ms --json | jq '.metadata.subtables.windows[].freq_hz[0]'
+
+Foreign or damaged sets can crash casacore, and the program with it; nothing is written to the set.")]
+pub(crate) struct MetaArgs {
+    /// The set.
+    #[arg(value_name = "MS")]
+    pub set: PathBuf,
+    /// Say what was remembered, what was read, and why.
+    #[arg(long)]
+    pub explain: bool,
+    /// Print one JSON document with everything.
+    #[arg(long)]
+    pub json: bool,
+    /// Where metadata are remembered between runs [default: the user's cache folder].
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+    /// Read everything again and remember nothing.
+    #[arg(long, conflicts_with = "cache")]
+    pub no_cache: bool,
 }
 
 #[cfg(test)]

@@ -2,10 +2,12 @@
 
 mod args;
 mod budget;
+mod cache;
 mod clean;
 mod convert;
 mod demo;
 mod failure;
+mod meta;
 mod output;
 mod picture;
 mod plan;
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         Command::Convert(args) => convert::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Clean(args) => clean::run(args),
+        Command::Meta(args) => meta::run(args),
         Command::Worker => return worker::run(),
     };
     match result {

@@ -127,14 +127,13 @@ fn open_cache(selection: &Selection, notes: &mut Vec<String>) -> Cache<FileSumma
     if selection.no_cache {
         return cache;
     }
-    let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"));
-    let users = || std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|p| p.is_absolute()).or_else(home);
-    let Some(folder) = selection.cache.clone().or_else(|| Some(users()?.join("contimg"))) else {
-        return cache;
+    let opened = match crate::cache::folder(selection.cache.as_deref()) {
+        Ok(None) => return cache,
+        Ok(Some(folder)) => {
+            Store::open(&folder, "uvh5-summary", CACHE_VERSION, StoreOptions::default()).map_err(|e| chain(&e))
+        }
+        Err(reason) => Err(reason),
     };
-    let opened = std::fs::create_dir_all(&folder)
-        .map_err(|e| e.to_string())
-        .and_then(|()| Store::open(&folder, "uvh5-summary", CACHE_VERSION, StoreOptions::default()).map_err(|e| chain(&e)));
     match opened {
         Ok(store) => cache.with_store(store),
         Err(reason) => {
