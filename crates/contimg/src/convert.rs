@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use publish::{Input, ManifestDraft, Overwrite, StageOptions, Staged, Status};
+use publish::{Input, Liveness, ManifestDraft, Overwrite, StageOptions, Staged, Status};
 use serde::Serialize;
 use serde_json::json;
 
@@ -126,6 +126,7 @@ pub(crate) fn all(args: &ConvertArgs, mut tell: impl FnMut(&str, &Fate)) -> Resu
             .hint("subband files are named like 2026-01-25T00:05:19_sb00.hdf5; `contimg plan` lists what was found and why it was passed over"));
     }
     fs::create_dir_all(&args.out).map_err(|e| Failure::io(Class::Output, format!("cannot make {}", args.out.display()), &e))?;
+    sweep(&args.out, &survey.groups);
     let mut report = Report { fates: Vec::new(), total: survey.groups.len() };
     for (i, group) in survey.groups.iter().enumerate() {
         let fate = one(args, group, &stop, &format!("{} ({} of {})", group.name, i + 1, report.total));
@@ -144,6 +145,17 @@ pub(crate) fn all(args: &ConvertArgs, mut tell: impl FnMut(&str, &Fate)) -> Resu
         }
     }
     Ok(report)
+}
+
+/// Removes what dead runs left of these groups' sets, also of those that are complete: a run may have died between giving a
+/// set its name and removing the one that it replaced. What cannot be removed stops nothing; `contimg clean` lists it.
+fn sweep(out: &Path, groups: &[Candidate]) {
+    for leftover in publish::leftovers(out).unwrap_or_default() {
+        let set = leftover.target.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".ms"));
+        if leftover.liveness == Liveness::Dead && groups.iter().any(|group| set == Some(group.name.as_str())) {
+            let _ = publish::remove_leftover(&leftover);
+        }
+    }
 }
 
 fn one(args: &ConvertArgs, group: &Candidate, stop: &Stop, title: &str) -> Fate {

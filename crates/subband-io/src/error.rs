@@ -328,7 +328,13 @@ impl Error {
             Self::Missing { .. } => "this is not a complete UVH5 file: fetch it again, or move it out of the folder",
             Self::Refused { .. } => "rewrite the file so that it holds its own data (h5repack, or pyuvdata)",
             Self::UnsupportedFilter { .. } => "rewrite it with h5repack using gzip, lzf, or no filter",
-            Self::TooLarge { .. } | Self::DamagedIndex { .. } | Self::Decode { .. } | Self::Hdf5 { .. } => {
+            Self::TooLarge { .. }
+            | Self::DamagedIndex { .. }
+            | Self::Decode { .. }
+            | Self::Hdf5 { .. }
+            | Self::BadValue { .. }
+            | Self::WrongType { .. }
+            | Self::WrongShape { .. } => {
                 "the file is damaged or not what it claims to be: copy it again from its origin"
             }
             Self::UnsupportedPhasing { .. } => "re-phase it with pyuvdata to a fixed ICRS direction, or unproject it",
