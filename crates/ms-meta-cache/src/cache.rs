@@ -131,18 +131,22 @@ impl MsMetaCache {
     /// [`Error::NoSet`], [`Error::NoSubtable`], or what is wrong with a subtable.
     pub fn subtables(&self, set: &MsSet) -> Result<Arc<MsSubtables>, Error> {
         let read = self.subtables.get_or_read(&set.0, |tracker| {
-            // Stamped before the layout is looked up: what the layout says then belongs to this `table.dat` or a later one.
-            tracker.file(&set.path().join("table.dat"));
-            let layout = self.layout(set)?;
+            let main = set.path().join("table.dat");
+            if !tracker.file(&main).is_file() {
+                return Err(Error::NoSet { path: set.path().into() });
+            }
+            files::require_own_files(set.path())?;
+            let known = main_table::subtables(set.path(), &self.operations)?;
             let mut paths = [set.path(); subtables::NAMES.len()];
             for (path, name) in paths.iter_mut().zip(subtables::NAMES) {
                 let absent = || Error::NoSubtable { path: set.path().into(), name };
-                *path = layout.subtable(name).ok_or_else(absent)?;
-                if !path.join("table.dat").exists() {
+                let (_, place) = known.iter().find(|(known, _)| known == name).ok_or_else(absent)?;
+                if !tracker.file(&place.join("table.dat")).exists() {
                     return Err(absent());
                 }
-                files::track(tracker, path, &Which::All)?;
-                files::require_own_files(path)?;
+                files::track(tracker, place, &Which::All)?;
+                files::require_own_files(place)?;
+                *path = place;
             }
             subtables::read(paths, &self.operations)
         });

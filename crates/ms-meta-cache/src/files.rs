@@ -73,7 +73,11 @@ pub(crate) fn require_own_files(table: &Path) -> Result<(), Error> {
     let read = fs::File::open(table.join("table.dat")).and_then(|file| file.take(LARGEST).read_to_end(&mut bytes));
     // What cannot be read or understood is for casacore to judge.
     let (Ok(_), Some(kind)) = (read, kind(&bytes)) else { return Ok(()) };
-    let engine = || ENGINES.into_iter().find(|name| bytes.windows(name.len()).any(|w| w == name.as_bytes()));
+    let starts = |name: &str| {
+        let first = name.as_bytes()[0];
+        bytes.iter().enumerate().any(|(at, &byte)| byte == first && bytes[at..].starts_with(name.as_bytes()))
+    };
+    let engine = || ENGINES.into_iter().find(|name| starts(name));
     match if kind == "PlainTable" { engine().map(String::from) } else { Some(kind) } {
         None => Ok(()),
         Some(kind) => Err(Error::Refers { path: table.into(), kind }),

@@ -48,6 +48,7 @@
 
 mod cache;
 mod files;
+mod keywords;
 mod subtables;
 mod main_table;
 

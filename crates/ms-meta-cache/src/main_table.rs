@@ -1,13 +1,13 @@
 //! Reading MAIN: its structure, and which rows there are.
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use casacore::{Cell, Element, Operations, Table};
 use vis_types::{MjdSeconds, MsColumn, MsLayout, MsManager, MsRows, RowGroup};
 
-use crate::Error;
 use crate::subtables::open;
+use crate::{Error, keywords};
 
 /// The columns that [`MsRows`] is read from.
 pub(crate) const COLUMNS: [&str; 8] =
@@ -40,6 +40,17 @@ pub(crate) fn layout(path: &Path, operations: &Operations) -> Result<MsLayout, E
         managers: managers.collect(),
         subtables: table.subtables().map_err(failed)?,
     })
+}
+
+/// Where the keywords say that the subtables are.
+pub(crate) fn subtables(path: &Path, operations: &Operations) -> Result<Vec<(String, PathBuf)>, Error> {
+    match keywords::subtables(path) {
+        Some(found) => Ok(found),
+        None => {
+            let failed = |source| Error::Open { path: path.into(), source: Box::new(source) };
+            open(path, operations)?.subtables().map_err(failed)
+        }
+    }
 }
 
 /// Reads what the first `total` rows are, in chunks; `None` when the table has fewer.

@@ -16,14 +16,21 @@ pub(crate) const NAMES: [&str; 6] =
 
 /// Reads them; `paths` in the order of [`NAMES`].
 pub(crate) fn read(paths: [&Path; 6], operations: &Operations) -> Result<MsSubtables, Error> {
-    let [windows, descriptions, fields, antennas, polarizations, observations] = paths;
-    let windows = spectral_window(&Subtable::open(windows, operations)?)?;
-    let polarizations = polarization(&Subtable::open(polarizations, operations)?)?;
-    let descriptions = Subtable::open(descriptions, operations)?;
-    let data_descriptions = data_description(&descriptions, windows.len(), polarizations.len())?;
-    let fields = field(&Subtable::open(fields, operations)?)?;
-    let (antennas, antenna_reference) = antenna(&Subtable::open(antennas, operations)?)?;
-    let observations = observation(&Subtable::open(observations, operations)?)?;
+    let [windows, descriptions, fields, antennas, polarizations, observations] = paths.map(|path| move || Subtable::open(path, operations));
+    // Opening a table is most of the work, and mostly system calls: as many at once as there are threads.
+    let ((windows, polarizations), ((fields, antennas), (descriptions, observations))) = rayon::join(
+        || rayon::join(|| spectral_window(&windows()?), || polarization(&polarizations()?)),
+        || {
+            rayon::join(
+                || rayon::join(|| field(&fields()?), || antenna(&antennas()?)),
+                || rayon::join(|| descriptions().and_then(|t| Ids::read(&t).map(|ids| (t, ids))), || observation(&observations()?)),
+            )
+        },
+    );
+    let (windows, polarizations, (antennas, antenna_reference)) = (windows?, polarizations?, antennas?);
+    let (table, ids) = descriptions?;
+    let data_descriptions = ids.resolve(&table, windows.len(), polarizations.len())?;
+    let (fields, observations) = (fields?, observations?);
     Ok(MsSubtables { windows, data_descriptions, fields, antennas, antenna_reference, polarizations, observations })
 }
 
@@ -204,20 +211,38 @@ fn spectral_window(t: &Subtable) -> Result<Vec<SpectralWindow>, Error> {
     Ok(windows.collect())
 }
 
-fn data_description(t: &Subtable, windows: usize, polarizations: usize) -> Result<Vec<DataDescription>, Error> {
-    let positions = |column: &'static str, what: &str, rows: usize| -> Result<Vec<usize>, Error> {
-        let ids = t.scalars::<i32>(column)?.into_iter().enumerate();
-        ids.map(|(row, id)| {
-            let inside = usize::try_from(id).ok().filter(|&id| id < rows);
-            inside.ok_or_else(|| t.contradiction(column, row, format!("{id} is none of the {rows} rows of {what}")))
+/// DATA_DESCRIPTION as it is in the file.
+struct Ids {
+    windows: Vec<i32>,
+    polarizations: Vec<i32>,
+    flagged: Vec<bool>,
+}
+
+impl Ids {
+    fn read(t: &Subtable) -> Result<Self, Error> {
+        Ok(Self {
+            windows: t.scalars("SPECTRAL_WINDOW_ID")?,
+            polarizations: t.scalars("POLARIZATION_ID")?,
+            flagged: t.scalars("FLAG_ROW")?,
+        })
+    }
+
+    /// The rows of the other tables that it points to.
+    fn resolve(self, t: &Subtable, windows: usize, polarizations: usize) -> Result<Vec<DataDescription>, Error> {
+        let inside = |column, row, id: i32, rows: usize| {
+            let position = usize::try_from(id).ok().filter(|&id| id < rows);
+            position.ok_or_else(|| t.contradiction(column, row, format!("{id} is none of the {rows} rows that it points to")))
+        };
+        let rows = self.windows.into_iter().zip(self.polarizations).zip(self.flagged).enumerate();
+        rows.map(|(row, ((window, polarization), flagged))| {
+            Ok(DataDescription {
+                window: inside("SPECTRAL_WINDOW_ID", row, window, windows)?,
+                polarization: inside("POLARIZATION_ID", row, polarization, polarizations)?,
+                flagged,
+            })
         })
         .collect()
-    };
-    let window = positions("SPECTRAL_WINDOW_ID", "SPECTRAL_WINDOW", windows)?;
-    let polarization = positions("POLARIZATION_ID", "POLARIZATION", polarizations)?;
-    let flagged = t.scalars::<bool>("FLAG_ROW")?;
-    let rows = window.into_iter().zip(polarization).zip(flagged);
-    Ok(rows.map(|((window, polarization), flagged)| DataDescription { window, polarization, flagged }).collect())
+    }
 }
 
 fn field(t: &Subtable) -> Result<Vec<Field>, Error> {

@@ -98,8 +98,10 @@ fn every_real_set_reads_as_python_casacore_reads_it() {
                 continue;
             };
             unpack(&archive, folder.path());
+            let before = cache.operations().counts().opens;
             let all = cache.metadata(&MsSet::new(folder.path().join(name)).unwrap()).unwrap();
             same(name, &as_python(&all), &expected[name]);
+            assert_eq!(cache.operations().counts().opens - before, 6 + 2, "six subtables, and MAIN for layout and rows");
             compared += 1;
         }
     }

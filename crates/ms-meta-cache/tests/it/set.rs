@@ -64,8 +64,8 @@ pub(crate) fn freq(shape: &Shape, w: usize, c: usize) -> f64 {
 fn make_main(path: &Path, shape: &Shape) -> casacore::Result<()> {
     let ids = ["OBSERVATION_ID", "ARRAY_ID", "SCAN_NUMBER", "FIELD_ID"];
     let seconds = ["TIME", "INTERVAL", "EXPOSURE"];
-    let mut layout = Layout::new().column(ColumnDesc::fixed("DATA", DataType::Complex32, [4, 2]));
-    layout = layout.manager(Manager::tiled_column("TiledData", [1024, 4, 2]).holding(["DATA"]));
+    let mut layout = Layout::new().column(ColumnDesc::fixed("DATA", DataType::Complex32, [1, 2]));
+    layout = layout.manager(Manager::tiled_column("TiledData", [8192, 1, 2]).holding(["DATA"]));
     for (name, kind) in ids.map(|n| (n, DataType::I32)).into_iter().chain(seconds.map(|n| (n, DataType::F64))) {
         layout = layout.column(scalar(name, kind)).manager(Manager::incremental(name, 32768).holding([name]));
     }
