@@ -10,7 +10,13 @@ use crate::set;
 /// 150 kB a subband in small chunks, so that there are many blocks.
 fn several_blocks() -> GroupSpec {
     let storage = Storage::Chunks { rows: 64, channels: 16, correlations: 2 };
-    GroupSpec { antennas: 12, times: 8, channels: 16, layout: Layout { storage, ..Layout::default() }, ..GroupSpec::default() }
+    GroupSpec {
+        antennas: 12,
+        times: 8,
+        channels: 16,
+        layout: Layout { storage, ..Layout::default() },
+        ..GroupSpec::default()
+    }
 }
 
 #[test]
@@ -46,7 +52,9 @@ fn json_is_one_document_and_nothing_else() {
     assert_eq!(report["groups"][0]["group"], GROUP);
     let outcome = &report["groups"][0]["outcome"];
     assert_eq!(outcome["result"], "converted");
-    for (key, value) in [("rows", 40), ("integrations", 4), ("baselines", 10), ("visibilities", 40 * 128 * 2), ("flagged", 0)] {
+    for (key, value) in
+        [("rows", 40), ("integrations", 4), ("baselines", 10), ("visibilities", 40 * 128 * 2), ("flagged", 0)]
+    {
         assert_eq!(outcome[key], value, "{key}");
     }
     assert!(outcome["bytes_read"].as_u64() > Some(0) && outcome["peak_memory"].as_u64() > Some(0), "{report:#}");

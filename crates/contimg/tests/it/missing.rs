@@ -70,7 +70,8 @@ fn a_split_group_has_a_window_on_each_side_of_a_gap() {
     for window in 0..3 {
         assert_eq!(ids.iter().filter(|id| **id == window).count(), rows);
     }
-    let flags: Vec<bool> = ids.iter().zip(0..).flat_map(|(_, row)| table.read_vec("FLAG", row..row + 1).expect("flags")).collect();
+    let flags: Vec<bool> =
+        ids.iter().zip(0..).flat_map(|(_, row)| table.read_vec("FLAG", row..row + 1).expect("flags")).collect();
     assert!(!flags.contains(&true), "what is there is not flagged");
 }
 
@@ -78,7 +79,10 @@ fn a_split_group_has_a_window_on_each_side_of_a_gap() {
 fn min_subbands_draws_the_line() {
     let work = Work::with(&lacking(&[3, 4, 11]));
     for policy in ["flag", "split"] {
-        work.convert(&["--missing", policy, "--min-subbands", "14"]).expect(1).says("13 subbands are there").says("hint:");
+        work.convert(&["--missing", policy, "--min-subbands", "14"])
+            .expect(1)
+            .says("13 subbands are there")
+            .says("hint:");
         assert_eq!(work.names(), [""; 0]);
         work.convert(&["--missing", policy, "--min-subbands", "13"]).expect(0);
         work.clear();

@@ -54,7 +54,9 @@ fn everything_in_a_folder_is_counted_and_named() {
             .as_array()
             .expect(key)
             .iter()
-            .map(|e| e.get("path").unwrap_or(e).as_str().expect("a path").rsplit('/').next().expect("a name").to_owned())
+            .map(|e| {
+                e.get("path").unwrap_or(e).as_str().expect("a path").rsplit('/').next().expect("a name").to_owned()
+            })
             .collect();
         names.sort();
         names
@@ -79,7 +81,10 @@ fn the_table_names_what_would_happen() {
     let work = mixture();
     let table = work.run(&["plan", "input"]).expect(0).stdout;
     let lines: Vec<&str> = table.lines().collect();
-    assert!(lines[1].starts_with("2026-01-25T00:05:19   16  ################") && lines[1].ends_with("convert"), "{table}");
+    assert!(
+        lines[1].starts_with("2026-01-25T00:05:19   16  ################") && lines[1].ends_with("convert"),
+        "{table}"
+    );
     assert!(lines[2].contains("  14  ###..###########  ") && lines[2].contains("refused: 14 of 16"), "{table}");
     assert!(lines[3].contains("#####2##########") && lines[3].contains("more than once"), "{table}");
     assert!(table.contains("4 groups: 2 with 16, 1 with 14, 1 with 13"), "{table}");

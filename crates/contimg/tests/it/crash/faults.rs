@@ -71,7 +71,9 @@ fn the_zoo_under_lenient_policies() {
                 _ => Err(format!("{ended:?}")),
             });
             let outcome = match outcome {
-                Ok(what) if !name.starts_with("fault-") && what != "converted" => Err(format!("a good group: {ended:?}")),
+                Ok(what) if !name.starts_with("fault-") && what != "converted" => {
+                    Err(format!("a good group: {ended:?}"))
+                }
                 other => other,
             };
             tally.count(&format!("{name}, {policy}"), outcome);

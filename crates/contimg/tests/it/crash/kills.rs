@@ -16,7 +16,13 @@ use crate::tally::{Tally, repetitions};
 /// 60 kB a subband in many chunks, so that the bulk of the time goes into reading and writing.
 fn group() -> GroupSpec {
     let storage = Storage::Chunks { rows: 32, channels: 4, correlations: 1 };
-    GroupSpec { antennas: 8, times: 12, channels: 12, layout: Layout { storage, ..Layout::default() }, ..GroupSpec::default() }
+    GroupSpec {
+        antennas: 8,
+        times: 12,
+        channels: 12,
+        layout: Layout { storage, ..Layout::default() },
+        ..GroupSpec::default()
+    }
 }
 
 const OTHER: [&str; 2] = ["--windows", "subband"];

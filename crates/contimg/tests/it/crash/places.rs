@@ -23,7 +23,10 @@ fn a_name_that_is_taken() {
     assert_eq!(fs::metadata(work.set()).expect("the set").modified().expect("time"), first);
     // Ours, of other options.
     let before = set::bytes(&work.set());
-    work.convert(&["--windows", "subband"]).expect(3).says("other files or with other options").says("hint: --overwrite");
+    work.convert(&["--windows", "subband"])
+        .expect(3)
+        .says("other files or with other options")
+        .says("hint: --overwrite");
     assert_eq!(set::differences(&before, &set::bytes(&work.set())), [""; 0]);
     work.convert(&["--windows", "subband", "--overwrite"]).expect(0);
     set::check(&work.set()).expect("a whole set");
@@ -119,7 +122,11 @@ fn output_that_may_not_be_written() {
     fs::create_dir(work.out()).expect("mkdir");
     let Some(ended) = unprivileged(&work, &["convert", "input", "--out", "out"]) else { return };
     ended.expect(3).says("out").says("hint:");
-    unprivileged(&work, &["convert", "input", "--out", "out/new"]).expect("as before").expect(3).says("out/new").says("hint:");
+    unprivileged(&work, &["convert", "input", "--out", "out/new"])
+        .expect("as before")
+        .expect(3)
+        .says("out/new")
+        .says("hint:");
     assert_eq!(work.names(), [""; 0]);
     chmod(&work.out(), 0o777);
     unprivileged(&work, &["convert", "input", "--out", "out"]).expect("as before").expect(0);
@@ -148,7 +155,8 @@ fn child() {
 struct Mounted<'a>(&'a Path);
 
 fn mount<'a>(folder: &'a Path, options: &str) -> Mounted<'a> {
-    let status = Command::new("mount").args(["-t", "tmpfs", "-o", options, "none"]).arg(folder).status().expect("mount");
+    let status =
+        Command::new("mount").args(["-t", "tmpfs", "-o", options, "none"]).arg(folder).status().expect("mount");
     assert!(status.success(), "mount {options}");
     Mounted(folder)
 }
