@@ -10,6 +10,7 @@ mod tally;
 mod command;
 mod demo;
 mod missing;
+mod meta;
 mod plan;
 
 mod crash;
