@@ -90,12 +90,14 @@ mod info;
 mod element;
 mod operations;
 mod error;
+mod files;
 mod aipsio;
 mod handle;
 mod registry;
 
 pub use element::{DataType, Element};
 pub use error::{Error, Result};
+pub use files::column_files;
 pub use info::{DataManager, Hypercube};
 pub use layout::{Bucket, Cell, ColumnDesc, Endian, Layout, Manager, ManagerKind};
 pub use operations::{Counts, Operations};

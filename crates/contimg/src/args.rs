@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// List what dead runs left behind, and remove it with --remove.
     Clean(CleanArgs),
+    /// Count the flags of a Measurement Set: all of them, exactly, by antenna, channel, time and more.
+    Flags(FlagsArgs),
     /// Show what a Measurement Set says about itself: times, windows, fields, antennas, columns.
     Meta(MetaArgs),
     /// One group in a process of its own; started by `convert`.
@@ -298,6 +300,65 @@ pub(crate) struct CleanArgs {
     /// Print one JSON document.
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  contimg flags 2026-01-25T00:05:19.ms                          tables, dead antennas, bad channels, verdict
+  contimg flags a.ms --by antenna,channel --plot flags.png
+  contimg flags a.ms --json | jq -r .assessment.bad_channel_selection   for CASA's spw parameter
+
+Numbers are of FLAG or FLAG_ROW; CASA's flagdata summary counts FLAG alone, which is the line `set by FLAG` and, in JSON,
+`flag`. Verdicts are about cross-correlations. Exit code 5: less than --error-below is left unflagged, or there is no data;
+0 otherwise, with a warning or without.")]
+pub(crate) struct FlagsArgs {
+    /// The Measurement Set.
+    #[arg(value_name = "MS")]
+    pub set: PathBuf,
+    /// Tables to print.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "antenna,window,correlation", value_name = "WHAT")]
+    pub by: Vec<FlagsBy>,
+    /// Heat maps of antenna × channel and time × channel.
+    #[arg(long, value_name = "FILE.png")]
+    pub plot: Option<PathBuf>,
+    /// An error with less than this fraction left unflagged.
+    #[arg(long, default_value_t = 0.10, value_name = "FRACTION")]
+    pub error_below: f64,
+    /// A warning with less than this fraction left unflagged.
+    #[arg(long, default_value_t = 0.30, value_name = "FRACTION")]
+    pub warn_below: f64,
+    /// Channels are bad with more than this fraction flagged.
+    #[arg(long, default_value_t = 0.50, value_name = "FRACTION")]
+    pub bad_channel: f64,
+    /// Antennas are dead with more than this fraction flagged.
+    #[arg(long, default_value_t = 0.95, value_name = "FRACTION")]
+    pub dead_antenna: f64,
+    /// The most time bins.
+    #[arg(long, default_value_t = 512, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub time_bins: u16,
+    /// Read rows through casacore even where tiles can be read; the numbers are the same.
+    #[arg(long)]
+    pub through_casacore: bool,
+    /// Print one JSON document.
+    #[arg(long)]
+    pub json: bool,
+    /// With `--json`: antenna × channel and time × channel too.
+    #[arg(long, requires = "json")]
+    pub matrices: bool,
+}
+
+/// What flags are counted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "lowercase")]
+pub(crate) enum FlagsBy {
+    Antenna,
+    Baseline,
+    Window,
+    Channel,
+    Correlation,
+    Field,
+    Scan,
+    Time,
 }
 
 #[derive(Debug, Args)]

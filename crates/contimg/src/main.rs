@@ -8,6 +8,7 @@ mod convert;
 mod demo;
 mod failure;
 mod meta;
+mod flags;
 mod output;
 mod picture;
 mod plan;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         Command::Convert(args) => convert::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Clean(args) => clean::run(args),
+        Command::Flags(args) => flags::run(args),
         Command::Meta(args) => meta::run(args),
         Command::Worker => return worker::run(),
     };

@@ -5,6 +5,7 @@ use std::{fs::File, io::BufWriter, path::Path};
 use font8x8::{BASIC_FONTS, UnicodeFonts};
 
 /// Values on a regular grid with named axes.
+#[derive(Clone, Copy)]
 pub(crate) struct HeatMap<'a> {
     pub title: &'a str,
     /// `[row][column]`; the first row is drawn at the top. A NaN is drawn in grey.
@@ -96,11 +97,31 @@ fn label(value: f64) -> String {
 impl HeatMap<'_> {
     /// Writes the map as a PNG of 1200 × 620 pixels.
     pub(crate) fn write_png(&self, path: &Path) -> std::io::Result<()> {
+        Self::write_pngs(&[*self], None, path)
+    }
+
+    /// Writes maps below each other as one PNG, each of 1200 × 620 pixels. Colours go from the first to the second value of
+    /// `colours`, else over nearly all values of each map.
+    pub(crate) fn write_pngs(maps: &[Self], colours: Option<(f32, f32)>, path: &Path) -> std::io::Result<()> {
+        let pixels: Vec<u8> = maps.iter().flat_map(|map| map.draw(colours).0).collect();
+        let height = (HEIGHT * maps.len()) as u32;
+        let mut encoder = png::Encoder::new(BufWriter::new(File::create(path)?), WIDTH as u32, height);
+        encoder.set_color(png::ColorType::Rgb);
+        encoder.set_depth(png::BitDepth::Eight);
+        encoder.write_header()?.write_image_data(&pixels)?;
+        Ok(())
+    }
+
+    fn draw(&self, colours: Option<(f32, f32)>) -> Canvas {
         let mut canvas = Canvas(PAPER.repeat(WIDTH * HEIGHT));
         let [left, top, right, bottom] = MAP;
         let mut sorted: Vec<f32> = self.values.iter().flatten().copied().filter(|v| v.is_finite()).collect();
         sorted.sort_by(f32::total_cmp);
-        let (low, high) = if sorted.is_empty() { (0.0, 1.0) } else { (quantile(&sorted, 0.005), quantile(&sorted, 0.995)) };
+        let (low, high) = match colours {
+            Some(range) => range,
+            None if sorted.is_empty() => (0.0, 1.0),
+            None => (quantile(&sorted, 0.005), quantile(&sorted, 0.995)),
+        };
         let span = if high > low { high - low } else { 1.0 };
         let colour = |v: f32| {
             if !v.is_finite() {
@@ -155,12 +176,7 @@ impl HeatMap<'_> {
             }
             canvas.text(bar[2] + 9, y.saturating_sub(7), &label(v));
         }
-
-        let mut encoder = png::Encoder::new(BufWriter::new(File::create(path)?), WIDTH as u32, HEIGHT as u32);
-        encoder.set_color(png::ColorType::Rgb);
-        encoder.set_depth(png::BitDepth::Eight);
-        encoder.write_header()?.write_image_data(&canvas.0)?;
-        Ok(())
+        canvas
     }
 }
 
