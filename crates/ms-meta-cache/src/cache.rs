@@ -121,8 +121,9 @@ impl MsMetaCache {
     /// # Errors
     /// Those of the parts.
     pub fn metadata(&self, set: &MsSet) -> Result<Arc<MsMetadata>, Error> {
-        let (subtables, rows) = (self.subtables(set)?, self.rows(set)?);
-        Ok(Arc::new(MsMetadata { subtables, layout: self.layout(set)?, rows }))
+        let subtables = self.subtables(set)?;
+        let (layout, rows) = self.layout_and_rows(set)?;
+        Ok(Arc::new(MsMetadata { subtables, layout, rows }))
     }
 
     /// What the six subtables say: good while MAIN's `table.dat` (which names them) and every file of theirs is unchanged.
@@ -176,6 +177,11 @@ impl MsMetaCache {
     /// # Errors
     /// [`Error::NoSet`], [`Error::Column`] for a column that is missing or cannot be read.
     pub fn rows(&self, set: &MsSet) -> Result<Arc<MsRows>, Error> {
+        self.layout_and_rows(set).map(|(_, rows)| rows)
+    }
+
+    /// The rows, and the layout that they belong to.
+    fn layout_and_rows(&self, set: &MsSet) -> Result<(Arc<MsLayout>, Arc<MsRows>), Error> {
         const ATTEMPTS: usize = 3;
         let unsettled = || Error::Unsettled { path: set.path().into(), change: None };
         for _ in 0..ATTEMPTS {
@@ -191,7 +197,7 @@ impl MsMetaCache {
             });
             match read {
                 Err(LookUpError::Read(Error::Unsettled { change: None, .. })) => {}
-                other => return other.map_err(|error| of_look_up(set, error)),
+                other => return other.map(|rows| (layout, rows)).map_err(|error| of_look_up(set, error)),
             }
         }
         Err(unsettled())
