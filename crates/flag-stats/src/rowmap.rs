@@ -127,7 +127,7 @@ impl RowMap {
             let end = runs.get(i + 1).map_or(self.rows, |next| next.start).min(rows.end);
             let start = run.start.max(rows.start);
             let pair = run.pair as usize + (start - run.start) as usize;
-            (start < end).then(|| Segment { rows: start..end, pair, context: run.context as usize })
+            (start < end).then_some(Segment { rows: start..end, pair, context: run.context as usize })
         })
     }
 
