@@ -33,6 +33,8 @@ def read():
         t = ct.table(path + "/" + name, ack=False)
         for column in wanted.split():
             t.getvarcol(column[:-1]) if column.endswith("*") else t.getcol(column)
+        for column in set("CHAN_FREQ POSITION PHASE_DIR DELAY_DIR REFERENCE_DIR".split()) & set(t.colnames()):
+            t.getcolkeywords(column)  # frames
         t.close()
 def main():
     t = ct.table(path, ack=False)
