@@ -47,7 +47,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         let mut set = 0_u64;
         for number in 0..column.grid().iter().product() {
             column.read_tile_bytes(number, &mut tile)?;
-            set += tile.chunks(8).map(|c| c.iter().fold(0, |w, &b| w << 8 | u64::from(b)).count_ones() as u64).sum::<u64>();
+            set += tile
+                .chunks(8)
+                .map(|c| c.iter().fold(0, |w, &b| w << 8 | u64::from(b)).count_ones() as u64)
+                .sum::<u64>();
         }
         std::hint::black_box(set);
         bits.push(start.elapsed());
@@ -58,7 +61,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         times[times.len() / 2].as_secs_f64()
     };
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    let peak =
+        status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
     let document = serde_json::json!({
         "cold": median(&mut cold), "flags": median(&mut flags), "cached": median(&mut cached), "bits": median(&mut bits),
         "peak_bytes": peak.map(|kib| kib * 1024), "rows": stats.rows, "total": stats.total.all().total,

@@ -164,7 +164,7 @@ impl FlagCache {
                 whole &= name_columns(files, path, &["FLAG"])?;
             }
             // Opened after its files were named.
-            let map = RowMap::read(&Table::open(path).map_err(Error::from)?, shapes, self.options.time_bins())?;
+            let map = RowMap::read(&Table::open(path).map_err(Error::from)?, shapes, self.options.bins())?;
             let known = Known { structure, map };
             if whole { Ok(known) } else { Err(Outcome::Passing(Arc::new(known))) }
         };
@@ -199,12 +199,12 @@ pub fn count(path: impl AsRef<Path>, options: &CountOptions) -> Result<FlagStats
     let path = path.as_ref();
     let source = Source::open(path, options)?;
     let shapes = source.column.as_ref().map_or(Shapes::Each, |column| Shapes::All(column.cell()));
-    let map = RowMap::read(&source.table, shapes, options.time_bins())?;
+    let map = RowMap::read(&source.table, shapes, options.bins())?;
     source.count(&map, options)
 }
 
 impl CountOptions {
-    fn time_bins(&self) -> usize {
+    fn bins(&self) -> usize {
         self.time_bins.clamp(1, 4096)
     }
 }

@@ -44,24 +44,24 @@
 //! A set without a column or subtable that is needed, FLAG cells of more than two axes, a DATA_DESC_ID that is not there.
 //! Nothing is counted in part. casacore is not safe against damaged files: count foreign sets in a process that may die.
 
+mod cache;
 mod stats;
 mod verdict;
-mod cache;
 
-mod rowmap;
-mod labels;
-mod sums;
-mod slices;
 mod count;
+mod labels;
 mod read;
+mod rowmap;
+mod slices;
+mod sums;
 
 mod error;
 
 pub use cache::{CountOptions, FlagCache, count};
 pub use error::Error;
 pub use stats::{
-    AntennaFlags, BaselineFlags, CorrelationFlags, Count, FieldFlags, FlagStats, Matrix, MatrixColumn, ScanFlags, Tally,
-    TimeFlags, Way, WindowFlags,
+    AntennaFlags, BaselineFlags, CorrelationFlags, Count, FieldFlags, FlagStats, Matrix, MatrixColumn, ScanFlags,
+    Tally, TimeFlags, Way, WindowFlags,
 };
 pub use verdict::{Assessment, ChannelRange, Thresholds, Verdict};
 

@@ -16,7 +16,9 @@ const CHUNK_CELLS: u64 = 4 << 20;
 /// Counts the tiles of FLAG by the threads of the current rayon pool.
 pub(crate) fn tiles(column: &TiledColumn, job: &Job<'_>) -> Result<(), Error> {
     let (shape, tile, grid) = (column.cell(), column.tile(), column.grid());
-    let _span = tracing::debug_span!("count tiles", path = %column.path().display(), tiles = grid[0] * grid[1] * grid[2]).entered();
+    let _span =
+        tracing::debug_span!("count tiles", path = %column.path().display(), tiles = grid[0] * grid[1] * grid[2])
+            .entered();
     let places: Vec<[usize; 2]> = (0..grid[1]).flat_map(|c| (0..grid[2]).map(move |p| [c, p])).collect();
     // Ranges of tiles along the rows, long ones: each ends with bringing its counters into the sums.
     let parts = (2 * rayon::current_num_threads()).div_ceil(places.len().max(1)).clamp(1, grid[0].max(1));
@@ -93,10 +95,8 @@ fn pieces_of(class: &Class) -> Vec<Piece> {
 
 /// Consecutive rows of one class.
 fn stretches(map: &RowMap, rows: Range<u64>) -> impl Iterator<Item = (usize, Range<u64>)> + '_ {
-    let mut segments = map
-        .segments(rows)
-        .map(|segment| (map.contexts[segment.context].class as usize, segment.rows))
-        .peekable();
+    let mut segments =
+        map.segments(rows).map(|segment| (map.contexts[segment.context].class as usize, segment.rows)).peekable();
     std::iter::from_fn(move || {
         let (class, mut rows) = segments.next()?;
         while let Some((_, next)) = segments.next_if(|(next, _)| *next == class) {
@@ -109,9 +109,11 @@ fn stretches(map: &RowMap, rows: Range<u64>) -> impl Iterator<Item = (usize, Ran
 /// Truth values as bits, the first in the lowest bit, with room for words that reach beyond them.
 fn pack(values: &[bool], bits: &mut Vec<u8>) {
     bits.clear();
-    bits.extend(values.chunks(8).map(|eight| {
-        eight.iter().enumerate().fold(0_u8, |byte, (i, &value)| byte | u8::from(value) << i)
-    }));
+    bits.extend(
+        values
+            .chunks(8)
+            .map(|eight| eight.iter().enumerate().fold(0_u8, |byte, (i, &value)| byte | u8::from(value) << i)),
+    );
     bits.extend([0; 16]);
 }
 

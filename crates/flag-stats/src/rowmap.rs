@@ -384,8 +384,8 @@ impl<'a> Builder<'a> {
 
     /// Brings the times into order and, where there are more than `most`, into equal bins.
     fn sort_times(&mut self, most: usize) {
-        let mut order: Vec<usize> = (0..self.times.len()).filter(|&i| self.times[i].0 <= self.times[i].1
-            || self.times[i].0.is_nan()).collect();
+        let mut order: Vec<usize> =
+            (0..self.times.len()).filter(|&i| self.times[i].0 <= self.times[i].1 || self.times[i].0.is_nan()).collect();
         order.sort_by(|&a, &b| self.times[a].0.total_cmp(&self.times[b].0));
         let (low, high) = match (order.first(), order.last()) {
             (Some(&first), Some(&last)) => (self.times[first].0, self.times[last].1),

@@ -251,14 +251,7 @@ impl FlagStats {
     }
 
     /// Puts the sums together, and the totals that follow from the rows alone.
-    pub(crate) fn new(
-        map: &RowMap,
-        labels: &Labels,
-        columns: Columns,
-        flag: &Sums,
-        row_only: &Sums,
-        way: Way,
-    ) -> Self {
+    pub(crate) fn new(map: &RowMap, labels: &Labels, columns: Columns, flag: &Sums, row_only: &Sums, way: Way) -> Self {
         let rows = Rows::of(map);
         let count = |total: u64, at: &dyn Fn(&Sums) -> u64| {
             let flagged = at(flag);
@@ -272,8 +265,7 @@ impl FlagStats {
         for (number, context) in map.contexts.iter().enumerate() {
             let cells = map.classes[context.class as usize].cells();
             for (kind, auto) in [false, true].into_iter().enumerate() {
-                let here =
-                    count(rows.contexts[number][kind] * cells, &|sums| get(&sums.contexts[2 * number + kind]));
+                let here = count(rows.contexts[number][kind] * cells, &|sums| get(&sums.contexts[2 * number + kind]));
                 *total.of(auto) += here;
                 *fields.entry(context.field).or_default().of(auto) += here;
                 *scans.entry(context.scan).or_default().of(auto) += here;
@@ -317,7 +309,8 @@ impl FlagStats {
                     }
                 }
             }
-            for (matrix, rows) in [(&mut antenna_channel, &rows.antennas[number]), (&mut time_channel, &rows.times[number])]
+            for (matrix, rows) in
+                [(&mut antenna_channel, &rows.antennas[number]), (&mut time_channel, &rows.times[number])]
             {
                 for (line, &rows) in matrix.chunks_exact_mut(width.max(1)).zip(rows) {
                     if rows > 0 {

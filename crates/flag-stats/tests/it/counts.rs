@@ -99,7 +99,8 @@ fn times_and_channels_share_bins_where_there_are_many() {
     assert_eq!((fine.times.len(), coarse.times.len()), (20, 3));
     assert_eq!((fine.columns.len(), coarse.columns.len()), (12, 6));
     assert!(coarse.times.windows(2).all(|pair| pair[0].last_s < pair[1].first_s));
-    for (fine, coarse) in [(&fine.antenna_channel, &coarse.antenna_channel), (&fine.time_channel, &coarse.time_channel)] {
+    for (fine, coarse) in [(&fine.antenna_channel, &coarse.antenna_channel), (&fine.time_channel, &coarse.time_channel)]
+    {
         let sum = |counts: &[flag_stats::Count]| counts.iter().fold(flag_stats::Count::default(), |a, &b| a + b);
         assert_eq!(sum(&fine.counts), sum(&coarse.counts));
     }

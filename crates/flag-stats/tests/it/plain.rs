@@ -15,7 +15,8 @@ pub(crate) fn count(set: &Set, rows: &[Row]) -> BTreeMap<String, Tally> {
         let correlations = set.windows[row.window as usize][1];
         for (i, &flag) in flags.iter().enumerate() {
             let (channel, correlation) = (i / correlations, i % correlations);
-            let name = if correlations == 2 { ["XX", "YY"][correlation] } else { ["XX", "XY", "YX", "YY"][correlation] };
+            let name =
+                if correlations == 2 { ["XX", "YY"][correlation] } else { ["XX", "XY", "YX", "YY"][correlation] };
             let [first, second] = row.antennas;
             let (window, time) = (row.window, row.time_s);
             let mut keys = vec![

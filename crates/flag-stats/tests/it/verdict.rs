@@ -24,7 +24,8 @@ fn a_dead_antenna_is_set_apart() {
 
 #[test]
 fn verdicts_by_what_is_left() {
-    let verdict = |density, thresholds: Thresholds| stats(&Set { density, ..Set::default() }).assess(&thresholds).verdict;
+    let verdict =
+        |density, thresholds: Thresholds| stats(&Set { density, ..Set::default() }).assess(&thresholds).verdict;
     let usual = Thresholds::default();
     assert_eq!(verdict(20, usual), Verdict::Enough);
     assert_eq!(verdict(200, usual), Verdict::Few);
