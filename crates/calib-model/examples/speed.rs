@@ -9,10 +9,13 @@ use std::hint::black_box;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
-use calib_model::{Beam, Complex32, Component, Correlation, Direction, Field, Instructions, Mode, Options, Position, Predictor, Rows, Shape, SkyModel, Spectrum, Window};
+use calib_model::{
+    Beam, Complex32, Component, Correlation, Direction, Field, Instructions, Mode, Options, Position, Predictor, Rows,
+    Shape, SkyModel, Spectrum, Window,
+};
 use num_complex::Complex64;
 use pulp::{Simd, WithSimd};
-use rustix::thread::{sched_getaffinity, sched_setaffinity, CpuSet};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 const ROWS: usize = 256;
 const SOURCES: usize = 100;
@@ -24,21 +27,34 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let cpus = cpus();
     let centre = Direction::icrs(0.003, 0.28);
     let uvw_m = baselines();
-    let sets: Vec<Instructions> = [Instructions::Avx512, Instructions::Avx2, Instructions::Scalar].into_iter().filter(|i| i.is_available()).collect();
+    let sets: Vec<Instructions> = [Instructions::Avx512, Instructions::Avx2, Instructions::Scalar]
+        .into_iter()
+        .filter(|i| i.is_available())
+        .collect();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).start_handler(pin(cpus.clone())).build()?;
 
     println!("{ROWS} rows, {SOURCES} sources, one thread; best of {TRIALS}");
-    println!("{:>10} {:>9} {:>10} {:>10} {:>9} {:>10} {:>10}", "channels", "sky", "set", "ns", "vs plain", "Gflop/s", "of peak");
+    println!(
+        "{:>10} {:>9} {:>10} {:>10} {:>9} {:>10} {:>10}",
+        "channels", "sky", "set", "ns", "vs plain", "Gflop/s", "of peak"
+    );
     for channels in [768, 48] {
         for sky in ["flat", "spectra", "Gaussian"] {
             let model = SkyModel::new(sources(centre, sky))?;
             let plain_ns = pool.install(|| plain(&model, centre, &uvw_m, channels));
             for &set in &sets {
                 let peak = pool.install(|| peak_gflops(set));
-                let predictor = Predictor::new(model.clone(), Beam::None, Options { instructions: set, ..Options::default() })?;
+                let predictor =
+                    Predictor::new(model.clone(), Beam::None, Options { instructions: set, ..Options::default() })?;
                 let seconds = pool.install(|| time(&predictor, centre, &uvw_m, channels, TRIALS));
                 let ns = per_visibility(seconds, channels);
-                println!("{channels:>10} {sky:>9} {:>10} {ns:>10.4} {:>8.0}x {:>10.1} {:>9.0}%", set.name(), plain_ns / ns, 8.0 / ns, 800.0 / ns / peak);
+                println!(
+                    "{channels:>10} {sky:>9} {:>10} {ns:>10.4} {:>8.0}x {:>10.1} {:>9.0}%",
+                    set.name(),
+                    plain_ns / ns,
+                    8.0 / ns,
+                    800.0 / ns / peak
+                );
             }
             println!("{channels:>10} {sky:>9} {:>10} {plain_ns:>10.2} {:>8}x", "plain", 1);
         }
@@ -48,7 +64,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let predictor = Predictor::new(one, Beam::None, Options { instructions: set, ..Options::default() })?;
         let seconds = pool.install(|| time(&predictor, centre, &uvw_m, 768, TRIALS));
         let values = (ROWS * 768 * 2) as f64;
-        println!("one source, 768 channels, {}: {:.2} ns and {:.1} GB/s a visibility of 2 correlations", set.name(), seconds * 1e9 / values, 8e-9 * values / seconds);
+        println!(
+            "one source, 768 channels, {}: {:.2} ns and {:.1} GB/s a visibility of 2 correlations",
+            set.name(),
+            seconds * 1e9 / values,
+            8e-9 * values / seconds
+        );
     }
     if cpus.len() > 1 {
         scaling(&cpus, centre, &uvw_m)?;
@@ -58,7 +79,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 /// Two threads of ours against two pinned threads that only multiply and add, in turns.
 fn scaling(cpus: &[usize], centre: Direction, uvw_m: &[[f64; 3]]) -> Result<(), Box<dyn std::error::Error>> {
-    let pools = [1, 2].map(|n| rayon::ThreadPoolBuilder::new().num_threads(n).start_handler(pin(cpus.to_vec())).build());
+    let pools =
+        [1, 2].map(|n| rayon::ThreadPoolBuilder::new().num_threads(n).start_handler(pin(cpus.to_vec())).build());
     let [one, two] = pools;
     let (one, two) = (one?, two?);
     let uvw_m: Vec<[f64; 3]> = uvw_m.iter().cycle().take(8 * ROWS).copied().collect();
@@ -67,14 +89,19 @@ fn scaling(cpus: &[usize], centre: Direction, uvw_m: &[[f64; 3]]) -> Result<(), 
         let mut best = [Duration::MAX; 4];
         for _ in 0..TRIALS {
             let spin = |n| spin_together(&cpus[..n]);
-            let ours = |pool: &rayon::ThreadPool| pool.install(|| Duration::from_secs_f64(time(&predictor, centre, &uvw_m, channels, 1)));
+            let ours = |pool: &rayon::ThreadPool| {
+                pool.install(|| Duration::from_secs_f64(time(&predictor, centre, &uvw_m, channels, 1)))
+            };
             for (best, now) in best.iter_mut().zip([ours(&one), ours(&two), spin(1), spin(2)]) {
                 *best = now.min(*best);
             }
         }
         let ours = best[0].as_secs_f64() / best[1].as_secs_f64();
         let spinning = 2.0 * best[2].as_secs_f64() / best[3].as_secs_f64();
-        println!("two threads, {channels} channels: {ours:.2} times as fast as one; two independent spinning threads {spinning:.2}; ratio {:.2}", ours / spinning);
+        println!(
+            "two threads, {channels} channels: {ours:.2} times as fast as one; two independent spinning threads {spinning:.2}; ratio {:.2}",
+            ours / spinning
+        );
     }
     Ok(())
 }
@@ -112,7 +139,11 @@ fn sources(centre: Direction, sky: &str) -> Vec<Component> {
         Component {
             name: String::new(),
             position: Position::Sky(Direction::icrs(centre.lon_rad + at(0, 0.1), centre.lat_rad + at(1, 0.1))),
-            shape: if sky == "Gaussian" { Shape::Gaussian { major_rad: 5e-5, minor_rad: 2e-5, angle_rad: at(2, TAU) } } else { Shape::Point },
+            shape: if sky == "Gaussian" {
+                Shape::Gaussian { major_rad: 5e-5, minor_rad: 2e-5, angle_rad: at(2, TAU) }
+            } else {
+                Shape::Point
+            },
             spectrum: if sky == "flat" { Spectrum::flat(jy) } else { Spectrum::power_law(jy, 1.4e9, -0.7) },
         }
     };
@@ -132,7 +163,8 @@ fn time(predictor: &Predictor, centre: Direction, uvw_m: &[[f64; 3]], channels: 
     for _ in 0..trials {
         let started = Instant::now();
         let window = Window { freq_hz: &freq_hz, vis: &mut vis };
-        let done = predictor.predict(&[Field::new(centre)], &Rows::new(uvw_m), &correlations, &mut [window], Mode::Replace);
+        let done =
+            predictor.predict(&[Field::new(centre)], &Rows::new(uvw_m), &correlations, &mut [window], Mode::Replace);
         best = best.min(started.elapsed().as_secs_f64());
         done.expect("because the request is valid");
     }
@@ -143,7 +175,11 @@ fn time(predictor: &Predictor, centre: Direction, uvw_m: &[[f64; 3]], channels: 
 /// Nanoseconds of the plain formula: a delay a row and source, a sincos and a product each channel.
 fn plain(model: &SkyModel, centre: Direction, uvw_m: &[[f64; 3]], channels: usize) -> f64 {
     let freq_hz: Vec<f64> = (0..channels).map(|c| FIRST_HZ + STEP_HZ * c as f64).collect();
-    let fluxes: Vec<Vec<f64>> = model.components().iter().map(|c| freq_hz.iter().map(|&f| c.spectrum.at(f).map_or(0.0, |s| s[0])).collect()).collect();
+    let fluxes: Vec<Vec<f64>> = model
+        .components()
+        .iter()
+        .map(|c| freq_hz.iter().map(|&f| c.spectrum.at(f).map_or(0.0, |s| s[0])).collect())
+        .collect();
     let rows = &uvw_m[..if channels > 100 { 4 } else { 32 }];
     let mut sum = vec![Complex64::ZERO; channels];
     let mut best = f64::INFINITY;
@@ -208,10 +244,12 @@ fn spin(set: Instructions) -> f64 {
 
 /// Multiply-adds of one core, 10⁹ floating-point operations a second.
 fn peak_gflops(set: Instructions) -> f64 {
-    (0..TRIALS).map(|_| {
-        let started = Instant::now();
-        spin(set) / started.elapsed().as_secs_f64() * 1e-9
-    }).fold(0.0, f64::max)
+    (0..TRIALS)
+        .map(|_| {
+            let started = Instant::now();
+            spin(set) / started.elapsed().as_secs_f64() * 1e-9
+        })
+        .fold(0.0, f64::max)
 }
 
 /// The time until all of some pinned threads have spun for as long as one alone needs for the same.

@@ -45,7 +45,9 @@ impl Beam {
     pub fn power(&self, point: &BeamPoint) -> f64 {
         match self {
             Self::None => 1.0,
-            Self::Airy { dish_m } => airy(dish_m * std::f64::consts::PI * point.angle_rad.sin() * point.freq_hz / SPEED_OF_LIGHT_M_PER_S),
+            Self::Airy { dish_m } => {
+                airy(dish_m * std::f64::consts::PI * point.angle_rad.sin() * point.freq_hz / SPEED_OF_LIGHT_M_PER_S)
+            }
             Self::Function(function) => function(point),
         }
     }

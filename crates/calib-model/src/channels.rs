@@ -57,7 +57,11 @@ impl Plan {
         let mut first = 0;
         while first < plan.freq_hz.len() {
             let len = run_length(&plan.freq_hz[first..]);
-            if len < SHORTEST_RUN { plan.push_scattered(first) } else { plan.push_run(first, len) }
+            if len < SHORTEST_RUN {
+                plan.push_scattered(first)
+            } else {
+                plan.push_run(first, len)
+            }
             first += len.max(1) * usize::from(len >= SHORTEST_RUN) + usize::from(len < SHORTEST_RUN);
         }
         plan

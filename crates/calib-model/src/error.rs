@@ -31,7 +31,9 @@ pub enum Error {
         hint: &'static str,
     },
     /// The beam gave a value that is not a finite number.
-    #[error("component {component}: the beam is {value} at {freq_hz} Hz in field {field}\nhint: the beam's function must give finite values for every component and channel")]
+    #[error(
+        "component {component}: the beam is {value} at {freq_hz} Hz in field {field}\nhint: the beam's function must give finite values for every component and channel"
+    )]
     Beam {
         /// The component's name, or `#` and its position in the model.
         component: String,
@@ -43,7 +45,9 @@ pub enum Error {
         value: f64,
     },
     /// A component is on or behind the horizon of a field's tangent plane (n ≤ 0).
-    #[error("component {component} is {angle_deg:.3}° from the phase centre of field {field}: below the horizon of its tangent plane\nhint: leave it out of this field, or select other fields")]
+    #[error(
+        "component {component} is {angle_deg:.3}° from the phase centre of field {field}: below the horizon of its tangent plane\nhint: leave it out of this field, or select other fields"
+    )]
     BelowHorizon {
         /// The component's name, or `#` and its position in the model.
         component: String,
@@ -53,7 +57,9 @@ pub enum Error {
         angle_deg: f64,
     },
     /// Direction cosines with l² + m² > 1 are no direction.
-    #[error("component {component}: l² + m² is {sum}, more than 1\nhint: l and m are direction cosines, not degrees or arcseconds")]
+    #[error(
+        "component {component}: l² + m² is {sum}, more than 1\nhint: l and m are direction cosines, not degrees or arcseconds"
+    )]
     Cosines {
         /// The component's name, or `#` and its position in the model.
         component: String,
@@ -61,7 +67,9 @@ pub enum Error {
         sum: f64,
     },
     /// Two directions that must be compared are given in different frames.
-    #[error("{what} is in frame {found:?}, the phase centre of field {field} in {expected:?}\nhint: convert directions first (crate `astrometry`)")]
+    #[error(
+        "{what} is in frame {found:?}, the phase centre of field {field} in {expected:?}\nhint: convert directions first (crate `astrometry`)"
+    )]
     Frame {
         /// Which direction: a component by its name, or the pointing centre.
         what: String,
@@ -73,7 +81,9 @@ pub enum Error {
         expected: Frame,
     },
     /// A direction of a field is not a pair of finite angles with a latitude within ±90°.
-    #[error("field {field}: the {what} is ({lon_rad}, {lat_rad}) rad\nhint: directions are radians, latitudes within ±π/2")]
+    #[error(
+        "field {field}: the {what} is ({lon_rad}, {lat_rad}) rad\nhint: directions are radians, latitudes within ±π/2"
+    )]
     Field {
         /// Position of the field in the request.
         field: usize,
@@ -85,7 +95,9 @@ pub enum Error {
         lat_rad: f64,
     },
     /// A channel's frequency is not a positive finite number.
-    #[error("window {window}, channel {channel}: the frequency is {freq_hz} Hz\nhint: frequencies are positive, in hertz")]
+    #[error(
+        "window {window}, channel {channel}: the frequency is {freq_hz} Hz\nhint: frequencies are positive, in hertz"
+    )]
     Frequency {
         /// Position of the window in the request.
         window: usize,
@@ -123,7 +135,9 @@ pub enum Error {
         expected: usize,
     },
     /// Correlations of linear and circular feeds were asked for at once, or none, or one twice.
-    #[error("cannot predict the correlations {0:?} together\nhint: ask for linear (XX, XY, YX, YY), circular (RR, RL, LR, LL) or Stokes (I, Q, U, V) ones, each once")]
+    #[error(
+        "cannot predict the correlations {0:?} together\nhint: ask for linear (XX, XY, YX, YY), circular (RR, RL, LR, LL) or Stokes (I, Q, U, V) ones, each once"
+    )]
     Correlations(Vec<Correlation>),
     /// The processor lacks the vector instructions that the options name.
     #[error("this processor has no {0}\nhint: use Instructions::Best")]

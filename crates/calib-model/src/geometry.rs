@@ -61,7 +61,12 @@ pub(crate) fn directions(model: &SkyModel, centre: Direction, field: usize) -> R
         let (vector, own_frame) = match component.position {
             Position::Sky(d) => {
                 if d.frame != centre.frame {
-                    return Err(Error::Frame { what: format!("component {}", model.label(index)), field, found: d.frame, expected: centre.frame });
+                    return Err(Error::Frame {
+                        what: format!("component {}", model.label(index)),
+                        field,
+                        found: d.frame,
+                        expected: centre.frame,
+                    });
                 }
                 let own = TangentFrame::at(d.lon_rad, d.lat_rad);
                 (own.centre, own)
@@ -79,7 +84,11 @@ pub(crate) fn directions(model: &SkyModel, centre: Direction, field: usize) -> R
             }
         };
         if n_less_1 <= -1.0 {
-            return Err(Error::BelowHorizon { component: model.label(index), field, angle_deg: angle(vector, frame.centre).to_degrees() });
+            return Err(Error::BelowHorizon {
+                component: model.label(index),
+                field,
+                angle_deg: angle(vector, frame.centre).to_degrees(),
+            });
         }
         out.delay.push([l, m, n_less_1].map(|x| x / SPEED_OF_LIGHT_M_PER_S));
         out.vectors.push(vector);

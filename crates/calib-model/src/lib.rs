@@ -41,16 +41,16 @@
 //!
 //! What is not modelled: rotation of linear feeds against the sky (parallactic angle), leakage, bandwidth and time smearing.
 
-mod model;
 mod beam;
-mod predictor;
-mod error;
-pub mod reference;
-mod geometry;
-mod stokes;
 mod channels;
-mod terms;
+mod error;
+mod geometry;
 mod kernel;
+mod model;
+mod predictor;
+pub mod reference;
+mod stokes;
+mod terms;
 
 pub use beam::{Beam, BeamFunction, BeamPoint};
 pub use error::Error;

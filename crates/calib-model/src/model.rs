@@ -194,7 +194,9 @@ fn check(component: &Component, index: usize) -> Result<(), Error> {
     let label = || label(&component.name, index);
     let refuse = |what, value, hint| Err(Error::Component { component: label(), what, value, hint });
     match component.position {
-        Position::Sky(d) if !d.lon_rad.is_finite() => return refuse("the longitude", d.lon_rad, "it must be finite, in radians"),
+        Position::Sky(d) if !d.lon_rad.is_finite() => {
+            return refuse("the longitude", d.lon_rad, "it must be finite, in radians");
+        }
         Position::Sky(d) if d.lat_rad.is_nan() || d.lat_rad.abs() > std::f64::consts::FRAC_PI_2 => {
             return refuse("the latitude", d.lat_rad, "it must be within ±π/2 radians");
         }
@@ -223,7 +225,8 @@ fn check(component: &Component, index: usize) -> Result<(), Error> {
     };
     match &component.spectrum {
         Spectrum::Flat { stokes_jy } => stokes(stokes_jy),
-        Spectrum::PowerLaw { stokes_jy, reference_hz, terms } | Spectrum::Polynomial { stokes_jy, reference_hz, terms } => {
+        Spectrum::PowerLaw { stokes_jy, reference_hz, terms }
+        | Spectrum::Polynomial { stokes_jy, reference_hz, terms } => {
             stokes(stokes_jy)?;
             if !(reference_hz.is_finite() && *reference_hz > 0.0) {
                 return refuse("the reference frequency", *reference_hz, "it must be positive, in hertz");
@@ -235,7 +238,11 @@ fn check(component: &Component, index: usize) -> Result<(), Error> {
         }
         Spectrum::Table { freq_hz, stokes_jy } => {
             if freq_hz.is_empty() || freq_hz.len() != stokes_jy.len() {
-                return refuse("the number of tabulated fluxes", stokes_jy.len() as f64, "a table has one flux a frequency, and at least one");
+                return refuse(
+                    "the number of tabulated fluxes",
+                    stokes_jy.len() as f64,
+                    "a table has one flux a frequency, and at least one",
+                );
             }
             let descending = freq_hz.windows(2).find(|w| !w[0].lt(&w[1])).map(|w| w[1]);
             if let Some(bad) = freq_hz.iter().copied().find(|f| !(f.is_finite() && *f > 0.0)).or(descending) {

@@ -1,7 +1,7 @@
 //! Rows in, visibilities out.
 
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use rayon::prelude::*;
 use vis_types::{Complex32, Correlation, Direction};
@@ -9,7 +9,7 @@ use vis_types::{Complex32, Correlation, Direction};
 use crate::beam::Beam;
 use crate::geometry::Directions;
 use crate::kernel::{Job, Scratch};
-use crate::stokes::{mixes, Mix};
+use crate::stokes::{Mix, mixes};
 use crate::terms::{ChannelTerms, Counters, Terms};
 use crate::{Error, SkyModel};
 
@@ -252,7 +252,14 @@ impl Predictor {
     ///
     /// # Errors
     /// Whatever makes a selected row's model meaningless: see [`Error`]. Then nothing was written.
-    pub fn predict(&self, fields: &[Field], rows: &Rows<'_>, correlations: &[Correlation], windows: &mut [Window<'_>], mode: Mode) -> Result<(), Error> {
+    pub fn predict(
+        &self,
+        fields: &[Field],
+        rows: &Rows<'_>,
+        correlations: &[Correlation],
+        windows: &mut [Window<'_>],
+        mode: Mode,
+    ) -> Result<(), Error> {
         let mixes = mixes(correlations)?;
         let used = check(fields, rows, correlations.len(), windows)?;
         let freq_hz: Vec<f64> = windows.iter().flat_map(|w| w.freq_hz).copied().collect();
@@ -270,7 +277,13 @@ impl Predictor {
         Ok(())
     }
 
-    fn field_terms(&self, index: usize, field: &Field, freq_hz: &[f64], bits: &Arc<[u64]>) -> Result<(Arc<Directions>, Arc<ChannelTerms>), Error> {
+    fn field_terms(
+        &self,
+        index: usize,
+        field: &Field,
+        freq_hz: &[f64],
+        bits: &Arc<[u64]>,
+    ) -> Result<(Arc<Directions>, Arc<ChannelTerms>), Error> {
         check_field(index, field, self.terms.beam())?;
         let directions = self.terms.directions(index, field.phase_centre)?;
         let channels = self.terms.channels(index, field, &directions, freq_hz, bits)?;
@@ -278,9 +291,19 @@ impl Predictor {
     }
 
     #[expect(clippy::too_many_arguments, reason = "what the tasks of one call share")]
-    fn run(&self, mut task: Task<'_>, rows: &Rows<'_>, terms: &[FieldTerms], mixes: &[Mix], windows: &[usize], mode: Mode, scratch: &mut Scratch) {
+    fn run(
+        &self,
+        mut task: Task<'_>,
+        rows: &Rows<'_>,
+        terms: &[FieldTerms],
+        mixes: &[Mix],
+        windows: &[usize],
+        mode: Mode,
+        scratch: &mut Scratch,
+    ) {
         let field_of = |&row: &u32| rows.field_of(task.first + row as usize);
-        let mut selected: Vec<u32> = (0..task.len as u32).filter(|&row| rows.selected(task.first + row as usize)).collect();
+        let mut selected: Vec<u32> =
+            (0..task.len as u32).filter(|&row| rows.selected(task.first + row as usize)).collect();
         selected.sort_by_key(field_of);
         let uvw_m = &rows.uvw_m[task.first..task.first + task.len];
         for rows in selected.chunk_by(|a, b| field_of(a) == field_of(b)) {
@@ -302,7 +325,8 @@ struct Task<'a> {
 }
 
 fn tasks<'a>(n_rows: usize, n_correlations: usize, windows: &'a mut [Window<'_>]) -> Vec<Task<'a>> {
-    let mut rest: Vec<(usize, &mut [Complex32])> = windows.iter_mut().map(|w| (w.freq_hz.len() * n_correlations, &mut *w.vis)).collect();
+    let mut rest: Vec<(usize, &mut [Complex32])> =
+        windows.iter_mut().map(|w| (w.freq_hz.len() * n_correlations, &mut *w.vis)).collect();
     let firsts = (0..n_rows).step_by(ROWS_PER_TASK);
     let task = |first: usize| {
         let len = ROWS_PER_TASK.min(n_rows - first);
@@ -317,9 +341,15 @@ fn tasks<'a>(n_rows: usize, n_correlations: usize, windows: &'a mut [Window<'_>]
 }
 
 /// Checks everything that does not depend on the model and says which fields the selected rows use.
-pub(crate) fn check(fields: &[Field], rows: &Rows<'_>, n_correlations: usize, windows: &[Window<'_>]) -> Result<Vec<bool>, Error> {
+pub(crate) fn check(
+    fields: &[Field],
+    rows: &Rows<'_>,
+    n_correlations: usize,
+    windows: &[Window<'_>],
+) -> Result<Vec<bool>, Error> {
     let n_rows = rows.uvw_m.len();
-    let same = |what, found, expected| if found == expected { Ok(()) } else { Err(Error::Length { what, found, expected }) };
+    let same =
+        |what, found, expected| if found == expected { Ok(()) } else { Err(Error::Length { what, found, expected }) };
     if !rows.field.is_empty() {
         same("the list of each row's field", rows.field.len(), n_rows)?;
     }
@@ -328,14 +358,18 @@ pub(crate) fn check(fields: &[Field], rows: &Rows<'_>, n_correlations: usize, wi
     }
     for (index, window) in windows.iter().enumerate() {
         same("a window's visibilities", window.vis.len(), n_rows * window.freq_hz.len() * n_correlations)?;
-        if let Some((channel, &freq_hz)) = window.freq_hz.iter().enumerate().find(|(_, f)| !(f.is_finite() && **f > 0.0)) {
+        if let Some((channel, &freq_hz)) =
+            window.freq_hz.iter().enumerate().find(|(_, f)| !(f.is_finite() && **f > 0.0))
+        {
             return Err(Error::Frequency { window: index, channel, freq_hz });
         }
     }
     let mut used = vec![false; fields.len()];
     for (row, &uvw_m) in rows.uvw_m.iter().enumerate().filter(|(row, _)| rows.selected(*row)) {
         let field = rows.field_of(row);
-        let Some(used) = used.get_mut(field as usize) else { return Err(Error::RowField { row, field, n_fields: fields.len() }) };
+        let Some(used) = used.get_mut(field as usize) else {
+            return Err(Error::RowField { row, field, n_fields: fields.len() });
+        };
         *used = true;
         if !uvw_m.iter().all(|x| x.abs() <= LONGEST_M) {
             return Err(Error::Uvw { row, uvw_m });

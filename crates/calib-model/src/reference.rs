@@ -10,7 +10,7 @@ use vis_types::{Correlation, Direction, SPEED_OF_LIGHT_M_PER_S};
 
 use crate::beam::{Beam, BeamPoint};
 use crate::model::Position;
-use crate::predictor::{check, check_field, Selection};
+use crate::predictor::{Selection, check, check_field};
 use crate::{Component, Error, Field, Mode, Rows, Shape, SkyModel, Window};
 
 /// l, m and n of a direction: Thompson, Moran & Swenson, 3rd edition, equations 4.2 and 3.9 in terms of right ascension and declination.
@@ -79,7 +79,14 @@ pub fn predict(
 }
 
 /// The visibilities of Stokes I, Q, U and V: V = Σ S·B·G·exp(+2πi(ul + vm + w(n − 1))ν/c).
-fn stokes(model: &SkyModel, beam: &Beam, index: usize, field: &Field, uvw_m: [f64; 3], freq_hz: f64) -> Result<[Complex64; 4], Error> {
+fn stokes(
+    model: &SkyModel,
+    beam: &Beam,
+    index: usize,
+    field: &Field,
+    uvw_m: [f64; 3],
+    freq_hz: f64,
+) -> Result<[Complex64; 4], Error> {
     let mut sum = [Complex64::ZERO; 4];
     for (number, component) in model.components().iter().enumerate() {
         let direction = match component.position {
@@ -88,7 +95,8 @@ fn stokes(model: &SkyModel, beam: &Beam, index: usize, field: &Field, uvw_m: [f6
         };
         let [l, m, n] = cosines(direction, field.phase_centre);
         let turns = (uvw_m[0] * l + uvw_m[1] * m + uvw_m[2] * (n - 1.0)) * freq_hz / SPEED_OF_LIGHT_M_PER_S;
-        let problem = |problem| Error::Spectrum { component: model.label(number), freq_hz, problem, hint: "check the spectrum" };
+        let problem =
+            |problem| Error::Spectrum { component: model.label(number), freq_hz, problem, hint: "check the spectrum" };
         let jy = component.spectrum.at(freq_hz).ok_or_else(|| problem("the table of fluxes ends before"))?;
         if jy.iter().any(|s| !s.is_finite()) {
             return Err(problem("the flux is not finite"));

@@ -1,15 +1,15 @@
 //! What does not depend on the rows: directions, fluxes, beam values; computed once and kept.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use quick_cache::sync::Cache as Shelf;
 use quick_cache::Weighter;
+use quick_cache::sync::Cache as Shelf;
 use vis_types::Direction;
 
 use crate::beam::{Beam, BeamPoint};
 use crate::channels::Plan;
-use crate::geometry::{angle, directions, dot, Directions, TangentFrame};
+use crate::geometry::{Directions, TangentFrame, angle, directions, dot};
 use crate::{Error, Field, Shape, SkyModel};
 
 /// The components of one Stokes parameter, sorted by what they cost.
@@ -101,7 +101,10 @@ impl Weighter<Key, Kept> for Bytes {
             Kept::Directions(d) => 48 * (d.delay.len() + d.widths.len()),
             Kept::Spectra(s) => s.iter().map(|f| if let Flux::Each(v) = f { 64 + 32 * v.len() } else { 64 }).sum(),
             Kept::Channels(t) => {
-                let planes = t.planes.iter().map(|p| 8 * p.fluxes.len() + 16 * p.flat.len() + 4 * p.points.len() + 8 * p.gaussians.len());
+                let planes = t
+                    .planes
+                    .iter()
+                    .map(|p| 8 * p.fluxes.len() + 16 * p.flat.len() + 4 * p.points.len() + 8 * p.gaussians.len());
                 12 * t.plan.freq_hz.len() + planes.sum::<usize>()
             }
         };
@@ -121,7 +124,11 @@ pub(crate) struct Terms {
 impl Terms {
     pub(crate) fn new(model: SkyModel, beam: Beam, bytes: Option<u64>) -> Self {
         let shelf = bytes.map(|bytes| {
-            let options = quick_cache::OptionsBuilder::new().shards(1).estimated_items_capacity(64).weight_capacity(bytes).build();
+            let options = quick_cache::OptionsBuilder::new()
+                .shards(1)
+                .estimated_items_capacity(64)
+                .weight_capacity(bytes)
+                .build();
             let options = options.expect("because shards, items and weight are given");
             Shelf::with_options(options, Bytes, Default::default(), Default::default())
         });
@@ -176,11 +183,15 @@ impl Terms {
     fn spectrum(&self, index: usize, freq_hz: &[f64]) -> Result<Flux, Error> {
         let spectrum = &self.model.components()[index].spectrum;
         let at = |freq_hz: f64| {
-            let refuse = |problem, hint| Err(Error::Spectrum { component: self.model.label(index), freq_hz, problem, hint });
+            let refuse =
+                |problem, hint| Err(Error::Spectrum { component: self.model.label(index), freq_hz, problem, hint });
             match spectrum.at(freq_hz) {
                 Some(s) if s.iter().all(|s| s.is_finite()) => Ok(s),
                 Some(_) => refuse("the flux is not finite", "check the spectral terms and the reference frequency"),
-                None => refuse("the table of fluxes ends before", "nothing is extrapolated: extend the table, or select other channels"),
+                None => refuse(
+                    "the table of fluxes ends before",
+                    "nothing is extrapolated: extend the table, or select other channels",
+                ),
             }
         };
         if spectrum.is_flat() {
@@ -192,7 +203,14 @@ impl Terms {
     }
 
     /// Plan and fluxes for the channels as field number `index` sees them.
-    pub(crate) fn channels(&self, index: usize, field: &Field, directions: &Directions, freq_hz: &[f64], bits: &Arc<[u64]>) -> Result<Arc<ChannelTerms>, Error> {
+    pub(crate) fn channels(
+        &self,
+        index: usize,
+        field: &Field,
+        directions: &Directions,
+        freq_hz: &[f64],
+        bits: &Arc<[u64]>,
+    ) -> Result<Arc<ChannelTerms>, Error> {
         let pointing = field.pointing.unwrap_or(field.phase_centre);
         let seen_from = (!self.beam.is_none()).then(|| (field.phase_centre.into(), pointing.into()));
         let kept = self.kept(Key::Channels(bits.clone(), seen_from), || {
@@ -207,7 +225,14 @@ impl Terms {
     }
 
     /// The beam at each channel, or nothing without a beam.
-    fn beams(&self, component: usize, field: usize, frame: &TangentFrame, directions: &Directions, freq_hz: &[f64]) -> Result<Option<Vec<f64>>, Error> {
+    fn beams(
+        &self,
+        component: usize,
+        field: usize,
+        frame: &TangentFrame,
+        directions: &Directions,
+        freq_hz: &[f64],
+    ) -> Result<Option<Vec<f64>>, Error> {
         if self.beam.is_none() {
             return Ok(None);
         }
@@ -223,13 +248,23 @@ impl Terms {
         let power = |&freq_hz: &f64| {
             point.freq_hz = freq_hz;
             let value = self.beam.power(&point);
-            if value.is_finite() { Ok(value) } else { Err(Error::Beam { component: self.model.label(component), field, freq_hz, value }) }
+            if value.is_finite() {
+                Ok(value)
+            } else {
+                Err(Error::Beam { component: self.model.label(component), field, freq_hz, value })
+            }
         };
         freq_hz.iter().map(power).collect::<Result<_, _>>().map(Some)
     }
 
-    fn planes(&self, spectra: &[Flux], n_channels: usize, beams: impl Fn(usize) -> Result<Option<Vec<f64>>, Error>) -> Result<Vec<Plane>, Error> {
-        let empty = |stokes| Plane { stokes, flat: Vec::new(), points: Vec::new(), gaussians: Vec::new(), fluxes: Vec::new() };
+    fn planes(
+        &self,
+        spectra: &[Flux],
+        n_channels: usize,
+        beams: impl Fn(usize) -> Result<Option<Vec<f64>>, Error>,
+    ) -> Result<Vec<Plane>, Error> {
+        let empty =
+            |stokes| Plane { stokes, flat: Vec::new(), points: Vec::new(), gaussians: Vec::new(), fluxes: Vec::new() };
         let mut planes: [Plane; 4] = std::array::from_fn(empty);
         let mut gaussian_fluxes: [Vec<f64>; 4] = Default::default();
         let mut n_gaussians = 0;
@@ -266,6 +301,9 @@ impl Terms {
         for (plane, gaussian_fluxes) in planes.iter_mut().zip(gaussian_fluxes) {
             plane.fluxes.extend(gaussian_fluxes);
         }
-        Ok(planes.into_iter().filter(|p| !(p.flat.is_empty() && p.points.is_empty() && p.gaussians.is_empty())).collect())
+        Ok(planes
+            .into_iter()
+            .filter(|p| !(p.flat.is_empty() && p.points.is_empty() && p.gaussians.is_empty()))
+            .collect())
     }
 }

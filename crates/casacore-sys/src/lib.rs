@@ -125,8 +125,13 @@ unsafe extern "C" {
     pub fn cct_buffer_data(buffer: *const Buffer, length: *mut usize) -> *const u8;
     pub fn cct_buffer_free(buffer: *mut Buffer);
 
-    pub fn cct_table_open(path: *const c_char, path_len: usize, writable: i32, lock: i32, out: *mut *mut Table)
-    -> *mut Error;
+    pub fn cct_table_open(
+        path: *const c_char,
+        path_len: usize,
+        writable: i32,
+        lock: i32,
+        out: *mut *mut Table,
+    ) -> *mut Error;
     pub fn cct_table_create(
         path: *const c_char,
         path_len: usize,

@@ -320,9 +320,8 @@ impl TiledHeader {
             if [&rows, &cubes, &positions].iter().any(|block| block.len() < used) {
                 return c.damaged("a row map shorter than it says");
             }
-            header.runs = (0..used)
-                .map(|i| Run { last_row: rows[i], cube: cubes[i], last_position: positions[i] })
-                .collect();
+            header.runs =
+                (0..used).map(|i| Run { last_row: rows[i], cube: cubes[i], last_position: positions[i] }).collect();
         }
         Ok(header)
     }

@@ -212,6 +212,10 @@ impl Error {
     }
 
     pub(crate) fn type_mismatch(path: &std::path::Path, column: &str, found: DataType, asked: DataType) -> Self {
-        Self::Type { path: path.into(), column: column.into(), found: format!("column {column} holds {found}, not {asked}") }
+        Self::Type {
+            path: path.into(),
+            column: column.into(),
+            found: format!("column {column} holds {found}, not {asked}"),
+        }
     }
 }

@@ -43,8 +43,7 @@ pub fn column_files(table: impl AsRef<Path>, columns: &[&str]) -> Result<Option<
     }
     let mut managers = Vec::new();
     for &name in columns {
-        let column =
-            dat.column(name).ok_or_else(|| Error::NoColumn { path: table.clone(), column: name.into() })?;
+        let column = dat.column(name).ok_or_else(|| Error::NoColumn { path: table.clone(), column: name.into() })?;
         managers.push(column.manager);
     }
     let list = |source| Error::io(&table, "list the files of the table", source);

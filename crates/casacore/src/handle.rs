@@ -159,12 +159,7 @@ impl Handle {
     }
 
     /// One call into casacore, in turn.
-    fn call(
-        &self,
-        about: About<'_>,
-        alone: bool,
-        call: impl FnOnce(*mut sys::Table) -> *mut sys::Error,
-    ) -> Result<()> {
+    fn call(&self, about: About<'_>, alone: bool, call: impl FnOnce(*mut sys::Table) -> *mut sys::Error) -> Result<()> {
         let mut turn = self.entry.usable_turn(self.alone || alone)?;
         let Some(table) = self.table else { return Err(Error::Broken { path: self.path.clone() }) };
         match NonNull::new(call(table.as_ptr())) {

@@ -216,7 +216,9 @@ impl Manager {
         let tile = |shape: &[usize]| Record::new().with("DEFAULTTILESHAPE", reversed(shape));
         let (kind, spec) = match &self.kind {
             ManagerKind::Standard(Bucket::Default) => ("StandardStMan", Record::new()),
-            ManagerKind::Standard(Bucket::Rows(rows)) => ("StandardStMan", Record::new().with("BUCKETROWS", int(*rows))),
+            ManagerKind::Standard(Bucket::Rows(rows)) => {
+                ("StandardStMan", Record::new().with("BUCKETROWS", int(*rows)))
+            }
             ManagerKind::Standard(Bucket::Bytes(b)) => ("StandardStMan", Record::new().with("BUCKETSIZE", int(*b))),
             ManagerKind::Incremental(0) => ("IncrementalStMan", Record::new()),
             ManagerKind::Incremental(bytes) => ("IncrementalStMan", Record::new().with("BUCKETSIZE", int(*bytes))),

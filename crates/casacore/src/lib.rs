@@ -81,19 +81,19 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod table;
-mod values;
-pub mod tiles;
-mod layout;
-mod record;
-mod info;
+mod aipsio;
 mod element;
-mod operations;
 mod error;
 mod files;
-mod aipsio;
 mod handle;
+mod info;
+mod layout;
+mod operations;
+mod record;
 mod registry;
+mod table;
+pub mod tiles;
+mod values;
 
 pub use element::{DataType, Element};
 pub use error::{Error, Result};

@@ -161,13 +161,7 @@ impl Table {
         OpenOptions::new().write(true).open(path)
     }
 
-    pub(crate) fn create(
-        path: &Path,
-        layout: &Layout,
-        rows: u64,
-        holes: bool,
-        options: &OpenOptions,
-    ) -> Result<Self> {
+    pub(crate) fn create(path: &Path, layout: &Layout, rows: u64, holes: bool, options: &OpenOptions) -> Result<Self> {
         if path.symlink_metadata().is_ok() {
             return Err(Error::Exists { path: path.into(), what: "something of that name exists".into() });
         }
@@ -233,10 +227,7 @@ impl Table {
         while !self.handle.lock(kind == Lock::Write)? {
             let left = limit.saturating_sub(start.elapsed());
             if left.is_zero() {
-                return Err(Error::Locked {
-                    path: self.path().into(),
-                    pids: registry::lock_holders(self.path()),
-                });
+                return Err(Error::Locked { path: self.path().into(), pids: registry::lock_holders(self.path()) });
             }
             std::thread::sleep(left.min(PAUSE));
         }
@@ -349,7 +340,10 @@ impl Table {
     pub fn columns(&self) -> Result<Vec<ColumnDesc>> {
         let mut columns = self.describe(|all| {
             let columns = all.get("columns")?.as_record()?;
-            columns.iter().map(|(_, column)| layout::column_from_record(column.as_record()?)).collect::<Option<Vec<_>>>()
+            columns
+                .iter()
+                .map(|(_, column)| layout::column_from_record(column.as_record()?))
+                .collect::<Option<Vec<_>>>()
         })?;
         for column in &mut columns {
             column.keywords = self.column_keywords(&column.name)?;
@@ -390,7 +384,10 @@ impl Table {
     pub fn data_managers(&self) -> Result<Vec<DataManager>> {
         let mut managers = self.describe(|all| {
             let managers = all.get("managers")?.as_record()?;
-            managers.iter().map(|(_, manager)| DataManager::from_record(manager.as_record()?)).collect::<Option<Vec<_>>>()
+            managers
+                .iter()
+                .map(|(_, manager)| DataManager::from_record(manager.as_record()?))
+                .collect::<Option<Vec<_>>>()
         })?;
         crate::info::number_files(self.path(), &mut managers);
         Ok(managers)

@@ -236,7 +236,11 @@ impl std::str::FromStr for CentreArg {
             "file" => return Ok(Self::File),
             _ => {}
         }
-        let wrong = || format!("`{text}` is none of mid, meridian, file or RA,DEC (85.65,49.85 in degrees or 05:42:36.1,+49:51:07)");
+        let wrong = || {
+            format!(
+                "`{text}` is none of mid, meridian, file or RA,DEC (85.65,49.85 in degrees or 05:42:36.1,+49:51:07)"
+            )
+        };
         let (ra, dec) = text.split_once(',').ok_or_else(wrong)?;
         let ra_deg = match sexagesimal(ra) {
             Some(hours) => hours * 15.0,

@@ -61,7 +61,8 @@ mod tests {
 
     #[test]
     fn memory_limits_threads_first_and_rows_then() {
-        let fit = |mib: u64, threads| Fit::new(&demand(), mib << 20, threads).map(|f| (f.rows, f.threads, f.bytes >> 20));
+        let fit =
+            |mib: u64, threads| Fit::new(&demand(), mib << 20, threads).map(|f| (f.rows, f.threads, f.bytes >> 20));
         assert_eq!(fit(1000, 2).ok(), Some((768, 2, 22)));
         assert_eq!(fit(16, 2).ok(), Some((384, 2, 16)));
         assert_eq!(fit(12, 8).ok(), Some((128, 2, 12)));

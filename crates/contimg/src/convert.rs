@@ -125,7 +125,8 @@ pub(crate) fn all(args: &ConvertArgs, mut tell: impl FnMut(&str, &Fate)) -> Resu
         return Err(Failure::new(Class::Input, "there is no group of UVH5 subbands to convert")
             .hint("subband files are named like 2026-01-25T00:05:19_sb00.hdf5; `contimg plan` lists what was found and why it was passed over"));
     }
-    fs::create_dir_all(&args.out).map_err(|e| Failure::io(Class::Output, format!("cannot make {}", args.out.display()), &e))?;
+    fs::create_dir_all(&args.out)
+        .map_err(|e| Failure::io(Class::Output, format!("cannot make {}", args.out.display()), &e))?;
     sweep(&args.out, &survey.groups);
     let mut report = Report { fates: Vec::new(), total: survey.groups.len() };
     for (i, group) in survey.groups.iter().enumerate() {
@@ -183,17 +184,24 @@ fn convert(args: &ConvertArgs, group: &Candidate, output: &Path, stop: &Stop, ti
         _ if args.overwrite && is_measurement_set(output) => Overwrite::ReplaceForeign,
         _ if args.overwrite => Overwrite::Replace,
         Status::Complete(_) | Status::Changed { .. } => {
-            return Err(Failure::new(Class::Output, format!("{} exists and was made from other files or with other options", output.display()))
-                .hint("--overwrite replaces it once the new one is complete; or choose another --out"));
+            return Err(Failure::new(
+                Class::Output,
+                format!("{} exists and was made from other files or with other options", output.display()),
+            )
+            .hint("--overwrite replaces it once the new one is complete; or choose another --out"));
         }
         _ => {
-            return Err(Failure::new(Class::Output, format!("{} exists and is not a set that this program completed", output.display()))
-                .hint("move it away, choose another --out, or --overwrite it"));
+            return Err(Failure::new(
+                Class::Output,
+                format!("{} exists and is not a set that this program completed", output.display()),
+            )
+            .hint("move it away, choose another --out, or --overwrite it"));
         }
     };
     check_space(args, group)?;
 
-    let staged = Staged::create(output, &StageOptions { overwrite, ..StageOptions::default() }).map_err(|e| of_publish(&e))?;
+    let staged =
+        Staged::create(output, &StageOptions { overwrite, ..StageOptions::default() }).map_err(|e| of_publish(&e))?;
     let job = Job {
         parent: std::process::id(),
         files: group.files.clone(),
@@ -314,10 +322,12 @@ pub(crate) fn show(name: &str, fate: &Fate) {
             outln!("{name}: {}", output.display());
             let percent = |n: u64| 100.0 * n as f64 / o.visibilities.max(1) as f64;
             outln!(
-                "  {} rows = {} integrations × {} baselines{}, {} channels × {} ({}), {:.3} to {:.3} MHz",
+                "  {} rows{}{}, {} channels × {} ({}), {:.3} to {:.3} MHz",
                 o.rows,
-                o.integrations,
-                o.baselines,
+                match o.baselines {
+                    0 => format!(" at {} times, not every baseline at each", o.integrations),
+                    n => format!(" = {} integrations × {n} baselines", o.integrations),
+                },
                 if o.channels.len() > 1 { format!(" × {} spectral windows", o.channels.len()) } else { String::new() },
                 o.channels.iter().sum::<usize>(),
                 o.correlations.len(),

@@ -21,7 +21,8 @@ use crate::{
 pub(crate) fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
     let subbands = args.out.join("subbands");
     let sets = args.out.join("ms");
-    fs::create_dir_all(&subbands).map_err(|e| Failure::io(Class::Output, format!("cannot make {}", subbands.display()), &e))?;
+    fs::create_dir_all(&subbands)
+        .map_err(|e| Failure::io(Class::Output, format!("cannot make {}", subbands.display()), &e))?;
     let spec = GroupSpec {
         antennas: args.antennas as usize,
         times: args.integrations as usize,
@@ -57,7 +58,9 @@ pub(crate) fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
     let Some(set) = report.output() else { return Ok(report.exit_code()) };
 
     let picture = args.out.join("amplitude.png");
-    let seen = look(set).map_err(|e| Failure::of(Class::Output, &e).hint("this is a fault of the program: the set that it made cannot be read"))?;
+    let seen = look(set).map_err(|e| {
+        Failure::of(Class::Output, &e).hint("this is a fault of the program: the set that it made cannot be read")
+    })?;
     HeatMap {
         title: &format!("mean amplitude of {} cross-correlations, XX, from {}", seen.baselines, iso(seen.start)),
         values: &seen.amplitude,
@@ -130,7 +133,8 @@ fn look(set: &Path) -> casacore::Result<Seen> {
     let rows = table.rows()?;
     let frequencies: Vec<f64> = Table::open(set.join("SPECTRAL_WINDOW"))?.read_vec("CHAN_FREQ", 0..1)?;
     let time: Vec<f64> = table.read_vec("TIME", 0..rows)?;
-    let (antenna1, antenna2): (Vec<i32>, Vec<i32>) = (table.read_vec("ANTENNA1", 0..rows)?, table.read_vec("ANTENNA2", 0..rows)?);
+    let (antenna1, antenna2): (Vec<i32>, Vec<i32>) =
+        (table.read_vec("ANTENNA1", 0..rows)?, table.read_vec("ANTENNA2", 0..rows)?);
     let shape = table.cell_shape("DATA", 0)?.unwrap_or_default();
     let (channels, correlations) = (shape.first().copied().unwrap_or(0), shape.last().copied().unwrap_or(1));
     let mut amplitude = Vec::new();

@@ -18,7 +18,8 @@ const TOO_FEW: u8 = 5;
 
 pub(crate) fn run(args: &FlagsArgs) -> Result<ExitCode, Failure> {
     let thresholds = thresholds(args)?;
-    let options = CountOptions { time_bins: args.time_bins.into(), by_tiles: !args.through_casacore, ..CountOptions::default() };
+    let options =
+        CountOptions { time_bins: args.time_bins.into(), by_tiles: !args.through_casacore, ..CountOptions::default() };
     let stats = flag_stats::count(&args.set, &options).map_err(|error| {
         let failure = Failure::of(Class::Input, &error);
         match error.hint() {
@@ -28,8 +29,9 @@ pub(crate) fn run(args: &FlagsArgs) -> Result<ExitCode, Failure> {
     })?;
     let assessment = stats.assess(&thresholds);
     if let Some(path) = &args.plot {
-        plot(&stats, &args.set, path)
-            .map_err(|error| Failure::io(Class::Output, format!("{}: cannot write the picture", path.display()), &error))?;
+        plot(&stats, &args.set, path).map_err(|error| {
+            Failure::io(Class::Output, format!("{}: cannot write the picture", path.display()), &error)
+        })?;
     }
     match args.json {
         true => outln!("{:#}", document(&stats, &assessment, args.matrices)?),
@@ -67,7 +69,12 @@ fn document(stats: &FlagStats, assessment: &Assessment, matrices: bool) -> Resul
 fn print(stats: &FlagStats, assessment: &Assessment, args: &FlagsArgs) {
     let all = stats.total.all();
     outln!("{}", args.set.display());
-    outln!("  rows                 {} ({} with FLAG_ROW, {} without flags)", stats.rows, stats.flagged_rows, stats.undefined_rows);
+    outln!(
+        "  rows                 {} ({} with FLAG_ROW, {} without flags)",
+        stats.rows,
+        stats.flagged_rows,
+        stats.undefined_rows
+    );
     outln!("  flags                {}", all.total);
     outln!("  set by FLAG          {} ({})", all.flag, percent(all.flag, all.total));
     outln!("  by FLAG or FLAG_ROW  {} ({})", all.flag_or_row, percent(all.flag_or_row, all.total));

@@ -24,7 +24,8 @@ pub(crate) fn run(args: &MetaArgs) -> Result<ExitCode, Failure> {
     if args.json {
         let mut document = json!({ "path": set.path(), "metadata": &*all });
         if args.explain {
-            document["cache"] = reasons.into_iter().map(|(part, why)| (part.to_owned(), serde_json::Value::from(why))).collect();
+            document["cache"] =
+                reasons.into_iter().map(|(part, why)| (part.to_owned(), serde_json::Value::from(why))).collect();
         }
         outln!("{document:#}");
     } else {
@@ -87,7 +88,13 @@ fn text(all: &MsMetadata) -> String {
 fn observation(t: &mut String, all: &MsMetadata) -> std::fmt::Result {
     let or_none = |text: &str| if text.trim().is_empty() { "-".to_owned() } else { text.to_owned() };
     for o in &all.subtables.observations {
-        writeln!(t, "Telescope    {}, observer {}, project {}", or_none(&o.telescope), or_none(&o.observer), or_none(&o.project))?;
+        writeln!(
+            t,
+            "Telescope    {}, observer {}, project {}",
+            or_none(&o.telescope),
+            or_none(&o.observer),
+            or_none(&o.project)
+        )?;
     }
     let rows = &all.rows;
     if let Some([first, last]) = rows.time_range() {
@@ -105,11 +112,19 @@ fn observation(t: &mut String, all: &MsMetadata) -> std::fmt::Result {
 fn windows(t: &mut String, all: &MsMetadata) -> std::fmt::Result {
     let tables = &all.subtables;
     writeln!(t, "\n{}", count(tables.windows.len(), "spectral window"))?;
-    writeln!(t, "  {:>3} {:>8} {:>12} {:>12} {:>10} {:<8} {:<14} name", "id", "channels", "from MHz", "to MHz", "width kHz", "frame", "correlations")?;
+    writeln!(
+        t,
+        "  {:>3} {:>8} {:>12} {:>12} {:>10} {:<8} {:<14} name",
+        "id", "channels", "from MHz", "to MHz", "width kHz", "frame", "correlations"
+    )?;
     for (id, w) in tables.windows.iter().enumerate().take(MOST) {
         let (low, high) = w.edges_hz().unwrap_or_default();
         // The set may give one window several polarisation setups.
-        let setups = tables.data_descriptions.iter().filter(|d| d.window == id).filter_map(|d| tables.polarizations.get(d.polarization));
+        let setups = tables
+            .data_descriptions
+            .iter()
+            .filter(|d| d.window == id)
+            .filter_map(|d| tables.polarizations.get(d.polarization));
         let names = setups.map(|p| match p.correlations() {
             Some(list) => list.iter().map(|c| c.name()).collect::<Vec<_>>().join(" "),
             None => format!("codes {:?}", p.codes),
@@ -167,9 +182,12 @@ fn columns(t: &mut String, all: &MsMetadata) -> std::fmt::Result {
     let layout = &all.layout;
     writeln!(t, "\n{} in {}", count(layout.columns.len(), "column"), count(layout.managers.len(), "storage manager"))?;
     for manager in &layout.managers {
-        let tiles: Vec<String> = manager.tiles.iter().filter(|(shape, _)| !shape.contains(&0)).map(|(shape, tile)| {
-            format!("{shape:?} in tiles of {tile:?}")
-        }).collect();
+        let tiles: Vec<String> = manager
+            .tiles
+            .iter()
+            .filter(|(shape, _)| !shape.contains(&0))
+            .map(|(shape, tile)| format!("{shape:?} in tiles of {tile:?}"))
+            .collect();
         let names = manager.columns.iter().map(|name| match layout.column(name) {
             Some(column) => format!("{name} ({})", kind(column)),
             None => name.clone(),
@@ -233,7 +251,10 @@ mod tests {
     #[test]
     fn directions_are_rounded_as_a_whole() {
         let show = |lon: f64, lat: f64, frame: &str| {
-            sexagesimal(&FieldDirection { terms: vec![[lon.to_radians(), lat.to_radians()]], frame: Some(frame.to_owned()) })
+            sexagesimal(&FieldDirection {
+                terms: vec![[lon.to_radians(), lat.to_radians()]],
+                frame: Some(frame.to_owned()),
+            })
         };
         assert_eq!(show(85.65, -0.5, "J2000"), ("05:42:36.00".to_owned(), "-00:30:00.0".to_owned()));
         assert_eq!(show(359.999_999_99, 54.999_999_9, "ICRS"), ("00:00:00.00".to_owned(), "+55:00:00.0".to_owned()));

@@ -132,7 +132,9 @@ impl HeatMap<'_> {
         };
         let rows = self.values.len();
         for y in top..bottom {
-            let Some(row) = self.values.get((y - top) * rows / (bottom - top)).filter(|r| !r.is_empty()) else { continue };
+            let Some(row) = self.values.get((y - top) * rows / (bottom - top)).filter(|r| !r.is_empty()) else {
+                continue;
+            };
             for x in left..right {
                 canvas.set(x, y, colour(row[(x - left) * row.len() / (right - left)]));
             }

@@ -21,7 +21,8 @@ pub(crate) fn run(args: &PlanArgs) -> Result<ExitCode, Failure> {
     let selection = &args.selection;
     let judged: Vec<(&Candidate, Option<Failure>)> = survey.groups.iter().map(|g| (g, g.refusal(selection))).collect();
     let lacking = |g: &Candidate| !g.group.is_complete();
-    let listed: Vec<_> = judged.iter().filter(|(g, refusal)| !args.incomplete || refusal.is_some() || lacking(g)).collect();
+    let listed: Vec<_> =
+        judged.iter().filter(|(g, refusal)| !args.incomplete || refusal.is_some() || lacking(g)).collect();
 
     let convertible = judged.iter().filter(|(_, refusal)| refusal.is_none());
     let output: u64 = convertible.clone().map(|(g, _)| g.output_bytes).sum();

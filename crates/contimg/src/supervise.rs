@@ -58,7 +58,8 @@ const STDERR_TAIL: usize = 64 * 1024;
 
 /// Runs `job` in a worker process. `on_message` sees its warnings and progress.
 pub(crate) fn run(job: &Job, stop: &Stop, mut on_message: impl FnMut(&Message)) -> Result<Outcome, Failure> {
-    let program = std::env::current_exe().map_err(|e| Failure::io(Class::Worker, "cannot find our own program file", &e))?;
+    let program =
+        std::env::current_exe().map_err(|e| Failure::io(Class::Worker, "cannot find our own program file", &e))?;
     let mut child = Command::new(program)
         .arg("__convert")
         .stdin(Stdio::piped())
@@ -162,6 +163,9 @@ mod tests {
     fn a_crash_tells_its_signal_and_last_words() {
         let failure = crashed(ExitStatus::from_raw(6), "noise\n\nterminate called\n  what(): boom\n");
         assert_eq!(failure.class, Class::Worker);
-        assert_eq!(failure.chain, ["the worker process was ended by signal 6", "noise", "terminate called", "  what(): boom"]);
+        assert_eq!(
+            failure.chain,
+            ["the worker process was ended by signal 6", "noise", "terminate called", "  what(): boom"]
+        );
     }
 }

@@ -69,10 +69,10 @@ pub(crate) fn take(selection: &Selection, quiet: bool) -> Result<Survey, Failure
     let mut grouping = form_groups(&files, &options);
     drop(files);
     for ungrouped in &grouping.unreadable {
-        notes.push(format!("{} is passed over: {}", ungrouped.file.path.display(), ungrouped.reason));
+        notes.push(format!("passed over: {}", named(ungrouped)));
     }
     for ungrouped in &grouping.unfinished {
-        notes.push(format!("{} is unfinished: {}", ungrouped.file.path.display(), ungrouped.reason));
+        notes.push(format!("unfinished: {}", named(ungrouped)));
     }
     let mut taken: HashMap<String, u32> = HashMap::new();
     let groups = std::mem::take(&mut grouping.groups).into_iter().map(|group| candidate(group, &mut taken)).collect();
@@ -84,6 +84,12 @@ pub(crate) fn take(selection: &Selection, quiet: bool) -> Result<Survey, Failure
         headers_remembered: stats.hits + stats.disk_hits,
         notes,
     })
+}
+
+/// Why a file is in no group; most reasons name it already.
+fn named(ungrouped: &subband_io::Ungrouped) -> String {
+    let path = ungrouped.file.path.display().to_string();
+    if ungrouped.reason.contains(&path) { ungrouped.reason.clone() } else { format!("{path}: {}", ungrouped.reason) }
 }
 
 impl Survey {
@@ -195,14 +201,19 @@ impl Candidate {
         let names: Vec<_> = self.group.missing.iter().map(ToString::to_string).collect();
         match selection.missing {
             Missing::Refuse => Some(
-                Failure::new(Class::Input, format!("{present} of {} subbands are there, {} missing", selection.subbands, names.join(" ")))
-                    .hint("--missing flag keeps the gap, flagged; --missing split makes a spectral window on each side"),
+                Failure::new(
+                    Class::Input,
+                    format!("{present} of {} subbands are there, {} missing", selection.subbands, names.join(" ")),
+                )
+                .hint("--missing flag keeps the gap, flagged; --missing split makes a spectral window on each side"),
             ),
-            _ if present < usize::from(selection.min_subbands) => Some(Failure::new(
-                Class::Input,
-                format!("{present} subbands are there and --min-subbands asks for {}", selection.min_subbands),
-            )
-            .hint("lower --min-subbands, or fetch the missing files")),
+            _ if present < usize::from(selection.min_subbands) => Some(
+                Failure::new(
+                    Class::Input,
+                    format!("{present} subbands are there and --min-subbands asks for {}", selection.min_subbands),
+                )
+                .hint("lower --min-subbands, or fetch the missing files"),
+            ),
             _ => None,
         }
     }

@@ -26,9 +26,11 @@ use crate::{
 /// Takes a job from stdin and reports on stdout.
 pub(crate) fn run() -> ExitCode {
     let mut text = String::new();
-    let job = match std::io::stdin().read_to_string(&mut text).map_err(|e| e.to_string()).and_then(|_| {
-        serde_json::from_str::<Job>(&text).map_err(|e| e.to_string())
-    }) {
+    let job = match std::io::stdin()
+        .read_to_string(&mut text)
+        .map_err(|e| e.to_string())
+        .and_then(|_| serde_json::from_str::<Job>(&text).map_err(|e| e.to_string()))
+    {
         Ok(job) => job,
         Err(error) => {
             errln!("error: `contimg __convert` is started by `contimg convert`: {error}");
@@ -82,15 +84,13 @@ fn of_input(error: &subband_io::Error) -> Failure {
 fn of_output(error: &ms_writer::Error) -> Failure {
     use ms_writer::Error as E;
     match error {
-        E::Table { .. } | E::File { .. } | E::Incomplete { .. } => {
-            Failure::of(Class::Output, error).hint("check the space and the permissions there, or choose another place with --out")
-        }
+        E::Table { .. } | E::File { .. } | E::Incomplete { .. } => Failure::of(Class::Output, error)
+            .hint("check the space and the permissions there, or choose another place with --out"),
         E::NoDeclination | E::NotPhased | E::MixedFrames { .. } => {
             Failure::of(Class::Input, error).hint("give the phase centre with --centres RA,DEC")
         }
-        E::ReadStations { .. } | E::Stations { .. } | E::MissingStations { .. } => {
-            Failure::of(Class::Input, error).hint("look at the file given with --antenna-positions; `contimg convert --help` says what it holds")
-        }
+        E::ReadStations { .. } | E::Stations { .. } | E::MissingStations { .. } => Failure::of(Class::Input, error)
+            .hint("look at the file given with --antenna-positions; `contimg convert --help` says what it holds"),
         _ => Failure::of(Class::Input, error),
     }
 }
@@ -127,7 +127,7 @@ fn convert(job: &Job) -> Result<Outcome, Failure> {
     );
     let times = header.rows.times();
     Ok(Outcome {
-        rows: summary.rows as u64,
+        rows: summary.rows,
         channels: summary.channels.clone(),
         correlations: header.correlations.iter().map(ToString::to_string).collect(),
         integrations: times.len(),
@@ -184,10 +184,13 @@ fn convert_blocks(group: &SubbandGroup, writer: &MsWriter, fit: Fit) -> Result<(
         Ok(())
     };
     let pools = (0..fit.threads).map(|_| pool_of(1)).collect::<Result<Vec<_>, _>>()?;
+    let work = &work;
     thread::scope(|scope| {
-        let threads: Vec<_> = pools.iter().map(|pool| scope.spawn(|| pool.install(&work))).collect();
+        let threads: Vec<_> = pools.iter().map(|pool| scope.spawn(|| pool.install(work))).collect();
         threads.into_iter().try_for_each(|t| {
-            t.join().unwrap_or_else(|_| Err(Failure::new(Class::Worker, "a thread of the worker process ended unexpectedly")))
+            t.join().unwrap_or_else(|_| {
+                Err(Failure::new(Class::Worker, "a thread of the worker process ended unexpectedly"))
+            })
         })
     })
 }
@@ -254,7 +257,9 @@ fn open_options(job: &Job) -> Result<OpenOptions, subband_io::Error> {
         Phasing::Auto => None,
         Phasing::Unprojected => Some(FilePhasing::Unprojected),
         Phasing::Meridian => match job.files.first() {
-            Some(file) => subband_io::summarise(file)?.pointing_dec_rad.map(|app_dec_rad| FilePhasing::Meridian { app_dec_rad }),
+            Some(file) => {
+                subband_io::summarise(file)?.pointing_dec_rad.map(|app_dec_rad| FilePhasing::Meridian { app_dec_rad })
+            }
             None => None,
         },
     };
@@ -268,7 +273,8 @@ fn open_options(job: &Job) -> Result<OpenOptions, subband_io::Error> {
 }
 
 fn ms_options(set: &SetArgs, job: &Job, group: &SubbandGroup) -> Result<MsOptions, Failure> {
-    let stations = set.antenna_positions.as_deref().map(ms_writer::read_stations).transpose().map_err(|e| of_output(&e))?;
+    let stations =
+        set.antenna_positions.as_deref().map(ms_writer::read_stations).transpose().map_err(|e| of_output(&e))?;
     let earth_orientation = match &set.earth_orientation {
         None => ms_writer::EarthOrientation::bundled(),
         Some(path) => ms_writer::EarthOrientation::from_file(path).map_err(|e| Failure::of(Class::Input, &e))?,
@@ -297,7 +303,11 @@ fn ms_options(set: &SetArgs, job: &Job, group: &SubbandGroup) -> Result<MsOption
         provenance: Provenance {
             application: concat!("contimg ", env!("CARGO_PKG_VERSION")).to_owned(),
             command: vec![job.command_line.clone()],
-            parameters: job.files.iter().map(|f| format!("input={}", f.file_name().unwrap_or_default().display())).collect(),
+            parameters: job
+                .files
+                .iter()
+                .map(|f| format!("input={}", f.file_name().unwrap_or_default().display()))
+                .collect(),
             message: format!("converted from {} UVH5 files", job.files.len()),
         },
         input_chunk_rows: group.row_alignment(),

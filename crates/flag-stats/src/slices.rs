@@ -49,8 +49,13 @@ impl Slices {
     pub(crate) fn push(&mut self, row: &[u64]) {
         debug_assert!(row.len() == self.words && !self.is_full());
         let at = self.held * self.words;
-        for (slot, &word) in self.pending[at..at + self.words].iter_mut().zip(row) {
-            *slot = word;
+        match (&mut self.pending[at..at + self.words], row) {
+            // The usual rows, without a call to copy them.
+            ([slot], [word]) => *slot = *word,
+            ([slots @ .., slot], [words @ .., word]) if slots.len() == 1 && words.len() == 1 => {
+                (slots[0], *slot) = (words[0], *word);
+            }
+            (slots, words) => slots.copy_from_slice(words),
         }
         self.held += 1;
         if self.held == BLOCK {
@@ -60,21 +65,27 @@ impl Slices {
 
     /// Brings the pending rows into the planes.
     fn fold(&mut self) {
-        let words = self.words;
+        // The usual numbers of words are constants to the compiler.
+        match self.words {
+            1 => self.fold_by(1),
+            2 => self.fold_by(2),
+            3 => self.fold_by(3),
+            words => self.fold_by(words),
+        }
+    }
+
+    #[inline(always)]
+    fn fold_by(&mut self, words: usize) {
+        let pending = &self.pending[..BLOCK * words];
         for w in 0..words {
-            let row = |i: usize| self.pending[i * words + w];
+            let row = |i: usize| pending[i * words + w];
             let plane = |k: usize| self.planes[k * words + w];
             let (mut ones, mut twos, mut fours, mut eights) = (plane(0), plane(1), plane(2), plane(3));
-            let mut four = |first: usize| {
-                let (a, b);
-                (ones, a) = add(ones, row(first), row(first + 1));
-                (ones, b) = add(ones, row(first + 2), row(first + 3));
-                let carry;
-                (twos, carry) = add(twos, a, b);
-                carry
-            };
-            let (a, b, c, d) = (four(0), four(4), four(8), four(12));
-            let (e, f);
+            let (a, b, c, d, e, f);
+            (ones, twos, a) = add_four(ones, twos, [row(0), row(1), row(2), row(3)]);
+            (ones, twos, b) = add_four(ones, twos, [row(4), row(5), row(6), row(7)]);
+            (ones, twos, c) = add_four(ones, twos, [row(8), row(9), row(10), row(11)]);
+            (ones, twos, d) = add_four(ones, twos, [row(12), row(13), row(14), row(15)]);
             (fours, e) = add(fours, a, b);
             (fours, f) = add(fours, c, d);
             let mut carry;
@@ -110,8 +121,17 @@ impl Slices {
     }
 }
 
+/// Adds four rows to the planes of one and two; gives those, and the carry into that of four.
+#[inline(always)]
+fn add_four(ones: u64, twos: u64, rows: [u64; 4]) -> (u64, u64, u64) {
+    let (ones, a) = add(ones, rows[0], rows[1]);
+    let (ones, b) = add(ones, rows[2], rows[3]);
+    let (twos, carry) = add(twos, a, b);
+    (ones, twos, carry)
+}
+
 /// Sum and carry of three bits, in every column.
-#[inline]
+#[inline(always)]
 fn add(a: u64, b: u64, c: u64) -> (u64, u64) {
     let half = a ^ b;
     (half ^ c, (a & b) | (half & c))

@@ -88,7 +88,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     if python.is_some() {
         println!("python-casacore, six subtables     {}", us(their_tables));
         println!("python-casacore, columns of MAIN   {}", us(their_rows));
-        println!("hit: {:.0} times faster (bar 100); cold: {:.2} times (bar 3); rows: {:.2} times", their_tables / hit, their_tables / cold, their_rows / rows);
+        println!(
+            "hit: {:.0} times faster (bar 100); cold: {:.2} times (bar 3); rows: {:.2} times",
+            their_tables / hit,
+            their_tables / cold,
+            their_rows / rows
+        );
     }
     Ok(())
 }

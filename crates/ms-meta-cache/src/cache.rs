@@ -249,7 +249,8 @@ fn of_look_up(set: &MsSet, error: LookUpError<Error>) -> Error {
 fn weigh_subtables(value: &MsSubtables) -> u64 {
     let lists = |w: &vis_types::SpectralWindow| {
         let optional = |list: &Option<Vec<f64>>| list.as_ref().map_or(0, Vec::len);
-        200 + w.name.len() + 8 * (w.freq_hz.len() + w.width_hz.len() + optional(&w.effective_bw_hz) + optional(&w.resolution_hz))
+        200 + w.name.len()
+            + 8 * (w.freq_hz.len() + w.width_hz.len() + optional(&w.effective_bw_hz) + optional(&w.resolution_hz))
     };
     let bytes = value.windows.iter().map(lists).sum::<usize>()
         + value.fields.iter().map(|f| 400 + f.name.len() + 48 * f.phase.terms.len()).sum::<usize>()

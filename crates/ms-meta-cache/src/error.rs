@@ -101,7 +101,9 @@ impl Error {
             Self::NoSubtable { .. } => "calibration tables and images have not all subtables; give the set itself",
             Self::Refers { .. } => "make a copy of its own (`taql select from X giving Y as plain`, or CASA's split)",
             Self::Column { source, .. } | Self::Open { source, .. } => return source.hint(),
-            Self::Undefined { .. } | Self::Contradiction { .. } => "the set was written incompletely: make it again, or repair the cell",
+            Self::Undefined { .. } | Self::Contradiction { .. } => {
+                "the set was written incompletely: make it again, or repair the cell"
+            }
             Self::Unsettled { .. } => "another program is writing to the set: try again when it is done",
             _ => return None,
         })

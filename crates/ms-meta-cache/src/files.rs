@@ -52,7 +52,8 @@ impl Which<'_> {
             return false;
         }
         // Files that are none of `fN…` are those of tables whose managers share one file.
-        let number = rest.strip_prefix(b"f").map(|tail| tail.split_at(tail.iter().take_while(|b| b.is_ascii_digit()).count()));
+        let number =
+            rest.strip_prefix(b"f").map(|tail| tail.split_at(tail.iter().take_while(|b| b.is_ascii_digit()).count()));
         let Some((digits, suffix)) = number.filter(|(digits, _)| !digits.is_empty()) else { return true };
         match self {
             Self::All => true,

@@ -179,7 +179,8 @@ mod tests {
             .keyword("empty", Record::new())
             .keyword("text", "././FIELD");
         keywords.create(&main, 1).and_then(Table::close).expect("because the layout is right");
-        let places = [("FIELD", main.join("FIELD")), ("BESIDE", folder.join("beside.tab")), ("ANTENNA", main.join("ANT"))];
+        let places =
+            [("FIELD", main.join("FIELD")), ("BESIDE", folder.join("beside.tab")), ("ANTENNA", main.join("ANT"))];
         let mut table = Table::open_rw(&main).expect("because it was just made");
         for (name, path) in &places {
             layout().create(path, 1).and_then(Table::close).expect("because its folder exists");

@@ -49,8 +49,8 @@
 mod cache;
 mod files;
 mod keywords;
-mod subtables;
 mod main_table;
+mod subtables;
 
 mod error;
 

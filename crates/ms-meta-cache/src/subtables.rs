@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use casacore::{Element, OpenOptions, Operations, Ragged, Record, Table, Value};
 use vis_types::{
-    DataDescription, Field, FieldDirection, MjdSeconds, MsAntenna, MsSubtables, Observation, Polarization, SpectralWindow,
+    DataDescription, Field, FieldDirection, MjdSeconds, MsAntenna, MsSubtables, Observation, Polarization,
+    SpectralWindow,
 };
 
 use crate::Error;
@@ -16,14 +17,20 @@ pub(crate) const NAMES: [&str; 6] =
 
 /// Reads them; `paths` in the order of [`NAMES`].
 pub(crate) fn read(paths: [&Path; 6], operations: &Operations) -> Result<MsSubtables, Error> {
-    let [windows, descriptions, fields, antennas, polarizations, observations] = paths.map(|path| move || Subtable::open(path, operations));
+    let [windows, descriptions, fields, antennas, polarizations, observations] =
+        paths.map(|path| move || Subtable::open(path, operations));
     // Opening a table is most of the work, and mostly system calls: as many at once as there are threads.
     let ((windows, polarizations), ((fields, antennas), (descriptions, observations))) = rayon::join(
         || rayon::join(|| spectral_window(&windows()?), || polarization(&polarizations()?)),
         || {
             rayon::join(
                 || rayon::join(|| field(&fields()?), || antenna(&antennas()?)),
-                || rayon::join(|| descriptions().and_then(|t| Ids::read(&t).map(|ids| (t, ids))), || observation(&observations()?)),
+                || {
+                    rayon::join(
+                        || descriptions().and_then(|t| Ids::read(&t).map(|ids| (t, ids))),
+                        || observation(&observations()?),
+                    )
+                },
             )
         },
     );
@@ -101,7 +108,8 @@ impl Subtable {
         let lists = self.lists::<T>(column)?.into_iter().enumerate();
         lists
             .map(|(row, list)| {
-                let wrong = |list: Vec<T>| self.contradiction(column, row, format!("{} values instead of {N}", list.len()));
+                let wrong =
+                    |list: Vec<T>| self.contradiction(column, row, format!("{} values instead of {N}", list.len()));
                 <[T; N]>::try_from(list).map_err(wrong)
             })
             .collect()
@@ -231,7 +239,9 @@ impl Ids {
     fn resolve(self, t: &Subtable, windows: usize, polarizations: usize) -> Result<Vec<DataDescription>, Error> {
         let inside = |column, row, id: i32, rows: usize| {
             let position = usize::try_from(id).ok().filter(|&id| id < rows);
-            position.ok_or_else(|| t.contradiction(column, row, format!("{id} is none of the {rows} rows that it points to")))
+            position.ok_or_else(|| {
+                t.contradiction(column, row, format!("{id} is none of the {rows} rows that it points to"))
+            })
         };
         let rows = self.windows.into_iter().zip(self.polarizations).zip(self.flagged).enumerate();
         rows.map(|(row, ((window, polarization), flagged))| {
@@ -302,7 +312,8 @@ fn polarization(t: &Subtable) -> Result<Vec<Polarization>, Error> {
     let flagged = t.scalars::<bool>("FLAG_ROW")?;
     let rows = codes.into_iter().enumerate();
     rows.map(|(row, codes)| {
-        let wrong = |column, n: usize| t.contradiction(column, row, format!("{n} values where NUM_CORR is {}", counts[row]));
+        let wrong =
+            |column, n: usize| t.contradiction(column, row, format!("{n} values where NUM_CORR is {}", counts[row]));
         if usize::try_from(counts[row]) != Ok(codes.len()) {
             return Err(wrong("CORR_TYPE", codes.len()));
         }

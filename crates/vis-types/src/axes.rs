@@ -8,16 +8,34 @@ use crate::{Hertz, JulianDate, SubbandIndex};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Correlation {
-    I, Q, U, V,
-    RR, RL, LR, LL,
-    XX, XY, YX, YY,
+    I,
+    Q,
+    U,
+    V,
+    RR,
+    RL,
+    LR,
+    LL,
+    XX,
+    XY,
+    YX,
+    YY,
 }
 
 impl Correlation {
     const TABLE: [(Self, i64, i32, &'static str); 12] = [
-        (Self::I, 1, 1, "I"), (Self::Q, 2, 2, "Q"), (Self::U, 3, 3, "U"), (Self::V, 4, 4, "V"),
-        (Self::RR, -1, 5, "RR"), (Self::RL, -3, 6, "RL"), (Self::LR, -4, 7, "LR"), (Self::LL, -2, 8, "LL"),
-        (Self::XX, -5, 9, "XX"), (Self::XY, -7, 10, "XY"), (Self::YX, -8, 11, "YX"), (Self::YY, -6, 12, "YY"),
+        (Self::I, 1, 1, "I"),
+        (Self::Q, 2, 2, "Q"),
+        (Self::U, 3, 3, "U"),
+        (Self::V, 4, 4, "V"),
+        (Self::RR, -1, 5, "RR"),
+        (Self::RL, -3, 6, "RL"),
+        (Self::LR, -4, 7, "LR"),
+        (Self::LL, -2, 8, "LL"),
+        (Self::XX, -5, 9, "XX"),
+        (Self::XY, -7, 10, "XY"),
+        (Self::YX, -8, 11, "YX"),
+        (Self::YY, -6, 12, "YY"),
     ];
 
     fn entry(self) -> &'static (Self, i64, i32, &'static str) {
@@ -175,7 +193,12 @@ impl RowAxis {
         match &self.kind {
             RowKind::Grid { interval_s, baselines } => {
                 let (time_index, baseline) = (row / baselines.len(), row % baselines.len());
-                Row { time_index, time: self.times[time_index], interval_s: interval_s[time_index], baseline: baselines[baseline] }
+                Row {
+                    time_index,
+                    time: self.times[time_index],
+                    interval_s: interval_s[time_index],
+                    baseline: baselines[baseline],
+                }
             }
             RowKind::List { time_index, interval_s, baselines } => {
                 let t = time_index[row] as usize;

@@ -87,7 +87,9 @@ impl Slab {
     /// Bytes that the buffers hold.
     #[must_use]
     pub fn allocated_bytes(&self) -> usize {
-        self.vis.capacity() * size_of::<Complex32>() + self.flags.capacity() + self.weights.capacity() * size_of::<f32>()
+        self.vis.capacity() * size_of::<Complex32>()
+            + self.flags.capacity()
+            + self.weights.capacity() * size_of::<f32>()
     }
 
     /// Visibilities, `[row, channel, correlation]`.
@@ -122,9 +124,9 @@ impl Slab {
         match self.flag_state {
             FlagState::Clear => Flags::Clear,
             FlagState::Set => Flags::Set,
-            FlagState::Each => {
-                Flags::Each(ArrayView3::from_shape(self.shape, &self.flags[..self.n_values()]).expect("because flags_mut sized it"))
-            }
+            FlagState::Each => Flags::Each(
+                ArrayView3::from_shape(self.shape, &self.flags[..self.n_values()]).expect("because flags_mut sized it"),
+            ),
         }
     }
 
@@ -154,7 +156,8 @@ impl Slab {
         match self.uniform_weight {
             Some(w) => Weights::Uniform(w),
             None => Weights::Each(
-                ArrayView3::from_shape(self.shape, &self.weights[..self.n_values()]).expect("because weights_mut sized it"),
+                ArrayView3::from_shape(self.shape, &self.weights[..self.n_values()])
+                    .expect("because weights_mut sized it"),
             ),
         }
     }

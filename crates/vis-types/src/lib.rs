@@ -40,11 +40,11 @@ pub use axes::{Baseline, ChannelWindow, Correlation, Row, RowAxis};
 pub use block::{Flags, Slab, VisBlock, Weights};
 pub use header::{Antenna, FilePhasing, PhaseCentre, Telescope, VisHeader};
 pub use metadata::{
-    DataDescription, Field, FieldDirection, MsAntenna, MsColumn, MsLayout, MsManager, MsMetadata, MsRows, MsSubtables, Observation,
-    Polarization, RowGroup, SpectralWindow,
+    DataDescription, Field, FieldDirection, MsAntenna, MsColumn, MsLayout, MsManager, MsMetadata, MsRows, MsSubtables,
+    Observation, Polarization, RowGroup, SpectralWindow,
 };
 pub use sky::{Direction, Frame};
-pub use units::{Hertz, JulianDate, MjdSeconds, SubbandIndex, SPEED_OF_LIGHT_M_PER_S};
+pub use units::{Hertz, JulianDate, MjdSeconds, SPEED_OF_LIGHT_M_PER_S, SubbandIndex};
 
 pub use ndarray;
 pub use num_complex::Complex32;

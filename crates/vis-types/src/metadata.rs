@@ -349,7 +349,8 @@ mod tests {
 
     #[test]
     fn a_moving_direction_is_a_polynomial() {
-        let moving = FieldDirection { terms: vec![[1.0, 0.5], [0.25, -0.125], [2.0, 0.0]], frame: Some("J2000".into()) };
+        let moving =
+            FieldDirection { terms: vec![[1.0, 0.5], [0.25, -0.125], [2.0, 0.0]], frame: Some("J2000".into()) };
         assert_eq!(moving.at(0.0), [1.0, 0.5]);
         assert_eq!(moving.at(2.0), [1.0 + 0.5 + 8.0, 0.25]);
         assert_eq!(moving.fixed(), None);

@@ -32,7 +32,14 @@ pub(super) struct Run {
 /// `delay_s`: of each component. `sums`: whole blocks, of any value. While sources are missing, E of a pair is kept at its upper
 /// channel, O at its lower one.
 #[inline(always)]
-pub(super) fn set_run<S: Simd>(s: S, run: Run, sources: &[(u32, f64)], delay_s: &[S::f64s], sums: &mut [[S::f64s; 2]], scratch: &mut [S::f64s]) {
+pub(super) fn set_run<S: Simd>(
+    s: S,
+    run: Run,
+    sources: &[(u32, f64)],
+    delay_s: &[S::f64s],
+    sums: &mut [[S::f64s; 2]],
+    scratch: &mut [S::f64s],
+) {
     // The more pairs in registers, the fewer loads; each pair takes four.
     if S::REGISTER_COUNT >= 32 {
         set::<S, 6>(s, run, sources, delay_s, sums, scratch);
@@ -42,7 +49,14 @@ pub(super) fn set_run<S: Simd>(s: S, run: Run, sources: &[(u32, f64)], delay_s: 
 }
 
 #[inline(always)]
-fn set<S: Simd, const T: usize>(s: S, run: Run, sources: &[(u32, f64)], delay_s: &[S::f64s], sums: &mut [[S::f64s; 2]], scratch: &mut [S::f64s]) {
+fn set<S: Simd, const T: usize>(
+    s: S,
+    run: Run,
+    sources: &[(u32, f64)],
+    delay_s: &[S::f64s],
+    sums: &mut [[S::f64s; 2]],
+    scratch: &mut [S::f64s],
+) {
     let half = run.width / 2;
     let zero = [s.splat_f64s(0.0); 2];
     let (scratch, _) = scratch.as_chunks_mut::<2>();
@@ -72,7 +86,10 @@ fn set<S: Simd, const T: usize>(s: S, run: Run, sources: &[(u32, f64)], delay_s:
                     for t in 0..T {
                         let [cos, sin] = pairs[t];
                         even[t] = [s.mul_add_e_f64s(x[0], cos, even[t][0]), s.mul_add_e_f64s(x[1], cos, even[t][1])];
-                        odd[T - 1 - t] = [s.mul_add_e_f64s(x[0], sin, odd[T - 1 - t][0]), s.mul_add_e_f64s(x[1], sin, odd[T - 1 - t][1])];
+                        odd[T - 1 - t] = [
+                            s.mul_add_e_f64s(x[0], sin, odd[T - 1 - t][0]),
+                            s.mul_add_e_f64s(x[1], sin, odd[T - 1 - t][1]),
+                        ];
                     }
                 }
                 if last {
@@ -90,7 +107,13 @@ fn set<S: Simd, const T: usize>(s: S, run: Run, sources: &[(u32, f64)], delay_s:
 /// Fills source `k`'s (cos, sin) of (j + ½)θ from those of θ/2 and gives the phasor of a whole block. The table is kept tile by
 /// tile, in a tile source by source.
 #[inline(always)]
-fn pairs<S: Simd, const T: usize>(s: S, half_angle: [S::f64s; 2], table: &mut [[S::f64s; 2]], k: usize, n_sources: usize) -> [S::f64s; 2] {
+fn pairs<S: Simd, const T: usize>(
+    s: S,
+    half_angle: [S::f64s; 2],
+    table: &mut [[S::f64s; 2]],
+    k: usize,
+    n_sources: usize,
+) -> [S::f64s; 2] {
     let [cos, sin] = half_angle;
     let four_sin = s.mul_f64s(sin, s.splat_f64s(4.0));
     let twice_cos = s.negate_mul_add_e_f64s(four_sin, sin, s.splat_f64s(2.0));

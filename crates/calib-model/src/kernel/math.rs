@@ -76,10 +76,7 @@ pub(super) fn exp<S: Simd>(s: S, x: S::f64s) -> S::f64s {
 /// The product of two complex numbers (re, im).
 #[inline(always)]
 pub(super) fn mul<S: Simd>(s: S, a: [S::f64s; 2], b: [S::f64s; 2]) -> [S::f64s; 2] {
-    [
-        s.negate_mul_add_e_f64s(a[1], b[1], s.mul_f64s(a[0], b[0])),
-        s.mul_add_e_f64s(a[1], b[0], s.mul_f64s(a[0], b[1])),
-    ]
+    [s.negate_mul_add_e_f64s(a[1], b[1], s.mul_f64s(a[0], b[0])), s.mul_add_e_f64s(a[1], b[0], s.mul_f64s(a[0], b[1]))]
 }
 
 /// a·b − c.

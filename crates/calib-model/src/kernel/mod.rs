@@ -8,12 +8,12 @@
 use pulp::{Simd, WithSimd};
 use vis_types::Complex32;
 
+use crate::Mode;
 use crate::channels::{Plan, Segment};
 use crate::geometry::Directions;
 use crate::predictor::Instructions;
 use crate::stokes::Mix;
 use crate::terms::{ChannelTerms, Plane};
-use crate::Mode;
 
 mod flat;
 mod math;
@@ -50,7 +50,14 @@ impl Scratch {
 
 impl Job<'_> {
     /// Predicts the rows `rows` of a chunk. `uvw_m`: of the chunk's rows, finite. `vis`: the chunk's rows of each window.
-    pub(crate) fn run(&self, instructions: Instructions, uvw_m: &[[f64; 3]], rows: &[u32], vis: &mut [&mut [Complex32]], scratch: &mut Scratch) {
+    pub(crate) fn run(
+        &self,
+        instructions: Instructions,
+        uvw_m: &[[f64; 3]],
+        rows: &[u32],
+        vis: &mut [&mut [Complex32]],
+        scratch: &mut Scratch,
+    ) {
         let rows = Rows { job: self, uvw_m, rows, vis, scratch };
         #[cfg(target_arch = "x86_64")]
         match instructions {
@@ -147,7 +154,15 @@ fn dot<S: Simd>(s: S, baseline: [S::f64s; 3], form: &[f64; 3]) -> S::f64s {
 
 /// The sums of one Stokes parameter over all of its components.
 #[inline(always)]
-fn add_plane<S: Simd>(s: S, plan: &Plan, plane: &Plane, delays: &[S::f64s], widths: &[S::f64s], sums: &mut [[S::f64s; 2]], tables: &mut [S::f64s]) {
+fn add_plane<S: Simd>(
+    s: S,
+    plan: &Plan,
+    plane: &Plane,
+    delays: &[S::f64s],
+    widths: &[S::f64s],
+    sums: &mut [[S::f64s; 2]],
+    tables: &mut [S::f64s],
+) {
     let zero = [s.splat_f64s(0.0); 2];
     let n_channels = plan.freq_hz.len();
     let (point_fluxes, gaussian_fluxes) = plane.fluxes.split_at(plane.points.len() * n_channels);
@@ -166,7 +181,16 @@ fn add_plane<S: Simd>(s: S, plan: &Plan, plane: &Plane, delays: &[S::f64s], widt
                     spectral::add_points(s, run, &plane.points, &point_fluxes[first..], n_channels, delays, sums);
                 }
                 if !plane.gaussians.is_empty() {
-                    spectral::add_gaussians(s, run, &plane.gaussians, &gaussian_fluxes[first..], n_channels, delays, widths, sums);
+                    spectral::add_gaussians(
+                        s,
+                        run,
+                        &plane.gaussians,
+                        &gaussian_fluxes[first..],
+                        n_channels,
+                        delays,
+                        widths,
+                        sums,
+                    );
                 }
             }
             Segment::Scattered { first, len, slot } => {

@@ -4,8 +4,8 @@ use pulp::Simd;
 use vis_types::Complex32;
 
 use super::Job;
-use crate::stokes::{Mix, Turn};
 use crate::Mode;
+use crate::stokes::{Mix, Turn};
 
 /// Visibilities of a row that are turned from lanes into rows together: two lines of the cache for each row.
 const TILE: usize = 16;
@@ -18,7 +18,14 @@ type Terms = (Option<usize>, Option<(usize, Turn)>);
 
 /// Writes the channels of `rows` (one a lane) to each window's `[row, channel, correlation]`. `sums`: of all planes.
 #[inline(always)]
-pub(super) fn write<S: Simd>(s: S, job: &Job<'_>, rows: &[u32], sums: &[[S::f64s; 2]], vis: &mut [&mut [Complex32]], tile: &mut [S::f64s]) {
+pub(super) fn write<S: Simd>(
+    s: S,
+    job: &Job<'_>,
+    rows: &[u32],
+    sums: &[[S::f64s; 2]],
+    vis: &mut [&mut [Complex32]],
+    tile: &mut [S::f64s],
+) {
     // A loop a mode, so that the innermost one has no choice to make.
     match job.mode {
         Mode::Replace => write_with(s, job, rows, sums, vis, tile, |_, model| model as f32),
@@ -70,7 +77,9 @@ fn write_with<S: Simd>(
 
 /// Where the sums of a correlation's Stokes parameters are; those without flux are left out.
 fn planes(job: &Job<'_>, mix: &Mix) -> Terms {
-    let place = |stokes: usize| job.channels.planes.iter().position(|p| p.stokes == stokes).map(|p| p * job.channels.plan.n_slots);
+    let place = |stokes: usize| {
+        job.channels.planes.iter().position(|p| p.stokes == stokes).map(|p| p * job.channels.plan.n_slots)
+    };
     (place(mix.first), mix.second.and_then(|(stokes, turn)| place(stokes).map(|at| (at, turn))))
 }
 

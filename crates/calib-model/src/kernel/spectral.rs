@@ -38,7 +38,10 @@ impl<S: Simd> Phasor<S> {
 
     #[inline(always)]
     fn advance(&mut self, s: S) {
-        let after = [mul_sub(s, self.twice_cos, self.next[0], self.now[0]), mul_sub(s, self.twice_cos, self.next[1], self.now[1])];
+        let after = [
+            mul_sub(s, self.twice_cos, self.next[0], self.now[0]),
+            mul_sub(s, self.twice_cos, self.next[1], self.now[1]),
+        ];
         self.now = self.next;
         self.next = after;
     }
@@ -73,7 +76,15 @@ impl<S: Simd> Envelope<S> {
 /// Adds points. `fluxes`: of each in jansky, `n_channels` apart, from the run's first channel on. `sums`: (re, im) of each
 /// channel of the run.
 #[inline(always)]
-pub(super) fn add_points<S: Simd>(s: S, run: Run, components: &[u32], fluxes: &[f64], n_channels: usize, delay_s: &[S::f64s], sums: &mut [[S::f64s; 2]]) {
+pub(super) fn add_points<S: Simd>(
+    s: S,
+    run: Run,
+    components: &[u32],
+    fluxes: &[f64],
+    n_channels: usize,
+    delay_s: &[S::f64s],
+    sums: &mut [[S::f64s; 2]],
+) {
     // The states of four sources fill twenty registers.
     if S::REGISTER_COUNT >= 32 {
         add_points_by::<S, 4>(s, run, components, fluxes, n_channels, delay_s, sums);
@@ -83,7 +94,15 @@ pub(super) fn add_points<S: Simd>(s: S, run: Run, components: &[u32], fluxes: &[
 }
 
 #[inline(always)]
-fn add_points_by<S: Simd, const N: usize>(s: S, run: Run, components: &[u32], fluxes: &[f64], n_channels: usize, delay_s: &[S::f64s], sums: &mut [[S::f64s; 2]]) {
+fn add_points_by<S: Simd, const N: usize>(
+    s: S,
+    run: Run,
+    components: &[u32],
+    fluxes: &[f64],
+    n_channels: usize,
+    delay_s: &[S::f64s],
+    sums: &mut [[S::f64s; 2]],
+) {
     for (span, sums) in sums.chunks_mut(SPAN).enumerate() {
         let first = span * SPAN;
         let first_hz = run.first_hz + run.step_hz * first as f64;
@@ -107,7 +126,12 @@ fn add_points_by<S: Simd, const N: usize>(s: S, run: Run, components: &[u32], fl
 }
 
 #[inline(always)]
-fn add_span<S: Simd, const N: usize>(s: S, mut phasors: [Phasor<S>; N], fluxes: [&[f64]; N], sums: &mut [[S::f64s; 2]]) {
+fn add_span<S: Simd, const N: usize>(
+    s: S,
+    mut phasors: [Phasor<S>; N],
+    fluxes: [&[f64]; N],
+    sums: &mut [[S::f64s; 2]],
+) {
     let fluxes = fluxes.map(|f| &f[..sums.len()]);
     for (c, sum) in sums.iter_mut().enumerate() {
         let mut total = *sum;
@@ -158,7 +182,14 @@ pub(super) fn add_gaussians<S: Simd>(
 }
 
 #[inline(always)]
-fn start<S: Simd>(s: S, (component, gaussian): (u32, u32), delay_s: &[S::f64s], widths: &[S::f64s], first_hz: f64, step_hz: f64) -> (Phasor<S>, Envelope<S>) {
+fn start<S: Simd>(
+    s: S,
+    (component, gaussian): (u32, u32),
+    delay_s: &[S::f64s],
+    widths: &[S::f64s],
+    first_hz: f64,
+    step_hz: f64,
+) -> (Phasor<S>, Envelope<S>) {
     let phasor = Phasor::start(s, delay_s[component as usize], first_hz, step_hz);
     (phasor, Envelope::start(s, widths[gaussian as usize], first_hz, step_hz))
 }
@@ -187,7 +218,14 @@ fn add_gaussian_span<S: Simd, const N: usize>(
 
 /// Adds one component to channels without a common spacing: a sincos (and an exponential) each.
 #[inline(always)]
-pub(super) fn add_scattered<S: Simd>(s: S, freq_hz: &[f64], flux: impl Fn(usize) -> f64, delay: S::f64s, width: Option<S::f64s>, sums: &mut [[S::f64s; 2]]) {
+pub(super) fn add_scattered<S: Simd>(
+    s: S,
+    freq_hz: &[f64],
+    flux: impl Fn(usize) -> f64,
+    delay: S::f64s,
+    width: Option<S::f64s>,
+    sums: &mut [[S::f64s; 2]],
+) {
     for (c, (sum, &freq)) in sums.iter_mut().zip(freq_hz).enumerate() {
         let (sin, cos) = sincos_turns(s, s.mul_f64s(delay, s.splat_f64s(freq)));
         let mut jy = s.splat_f64s(flux(c));

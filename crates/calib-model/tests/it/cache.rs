@@ -2,13 +2,18 @@
 
 use std::sync::Arc;
 
-use calib_model::{Beam, Caching, Complex32, Component, Correlation, Counts, Direction, Field, Mode, Options, Predictor, Rows, SkyModel, Spectrum, Window};
+use calib_model::{
+    Beam, Caching, Complex32, Component, Correlation, Counts, Direction, Field, Mode, Options, Predictor, Rows,
+    SkyModel, Spectrum, Window,
+};
 
 const ROWS: usize = 40;
 
 fn model() -> SkyModel {
     let at = |k: usize| Direction::icrs(0.002 * k as f64, 0.3 + 0.003 * k as f64);
-    let components = (0..5).map(|k| Component::point(at(k), if k < 2 { Spectrum::flat(1.0) } else { Spectrum::power_law(1.0, 1.4e9, -0.7) }));
+    let components = (0..5).map(|k| {
+        Component::point(at(k), if k < 2 { Spectrum::flat(1.0) } else { Spectrum::power_law(1.0, 1.4e9, -0.7) })
+    });
     SkyModel::new(components.collect()).expect("valid")
 }
 
@@ -22,7 +27,9 @@ fn predict(predictor: &Predictor, fields: &[Field], freq_hz: &[f64]) -> Vec<Comp
     let field: Vec<u32> = (0..ROWS as u32).map(|r| r / 10).collect();
     let mut vis = vec![Complex32::ZERO; ROWS * freq_hz.len()];
     let rows = Rows { field: &field, ..Rows::new(&uvw_m) };
-    predictor.predict(fields, &rows, &[Correlation::I], &mut [Window { freq_hz, vis: &mut vis }], Mode::Replace).expect("valid");
+    predictor
+        .predict(fields, &rows, &[Correlation::I], &mut [Window { freq_hz, vis: &mut vis }], Mode::Replace)
+        .expect("valid");
     vis
 }
 
@@ -57,7 +64,8 @@ fn the_second_set_computes_nothing_but_its_rows() {
 #[test]
 fn without_cache_the_bits_are_the_same_and_everything_is_computed_again() {
     for beam in [Beam::None, Beam::Airy { dish_m: 4.65 }] {
-        let (on, off, tiny) = (with(beam.clone(), KEPT), with(beam.clone(), Caching::Off), with(beam, Caching::Bytes(100)));
+        let (on, off, tiny) =
+            (with(beam.clone(), KEPT), with(beam.clone(), Caching::Off), with(beam, Caching::Bytes(100)));
         let expected = predict(&on, &fields(), &frequencies());
         for predictor in [&on, &off, &tiny] {
             for _ in 0..2 {
@@ -97,7 +105,16 @@ fn a_users_beam_is_asked_for_each_component_and_channel() {
     assert_eq!(predictor.counts().beams, 4 * 5 * 48);
     let mut plain = vec![Complex32::ZERO; 48];
     let window = Window { freq_hz: &frequencies(), vis: &mut plain };
-    calib_model::reference::predict(&model(), &beam, &fields, &Rows::new(&[[0.0, 700.0, 0.0]]), &[Correlation::I], &mut [window], Mode::Replace).expect("valid");
+    calib_model::reference::predict(
+        &model(),
+        &beam,
+        &fields,
+        &Rows::new(&[[0.0, 700.0, 0.0]]),
+        &[Correlation::I],
+        &mut [window],
+        Mode::Replace,
+    )
+    .expect("valid");
     assert!(got[..48].iter().zip(&plain).all(|(a, b)| (a - b).norm() < 1e-6));
 }
 

@@ -1,6 +1,9 @@
 //! Rows, fields, windows and modes.
 
-use calib_model::{Beam, Complex32, Component, Correlation, Direction, Field, Mode, Options, Predictor, Rows, Selection, SkyModel, Spectrum, Window};
+use calib_model::{
+    Beam, Complex32, Component, Correlation, Direction, Field, Mode, Options, Predictor, Rows, Selection, SkyModel,
+    Spectrum, Window,
+};
 
 const CORRELATIONS: [Correlation; 2] = [Correlation::XX, Correlation::YY];
 
@@ -53,7 +56,8 @@ fn rows_that_are_not_selected_keep_their_bits_and_the_others_get_theirs() {
     }
     // Each row alone, in a call of its own.
     for row in [0, 1, 64, 202] {
-        let alone = predict(&Rows { uvw_m: &uvw_m[row..=row], field: &field[row..=row], selection: Selection::All }, OLD);
+        let alone =
+            predict(&Rows { uvw_m: &uvw_m[row..=row], field: &field[row..=row], selection: Selection::All }, OLD);
         assert!(alone[..] == all[row * row_len..(row + 1) * row_len]);
     }
 }
@@ -66,7 +70,9 @@ fn bad_rows_do_not_matter_where_they_are_not_selected() {
     let rows = Rows { uvw_m: &uvw_m, field: &[0, 99, 0], selection: Selection::Where(&[true, false, true]) };
     let mut vis = vec![OLD; 3 * 3 * 2];
     let fields = [Field::new(Direction::icrs(0.0, 0.3))];
-    predictor.predict(&fields, &rows, &CORRELATIONS, &mut [Window { freq_hz: &freq_hz, vis: &mut vis }], Mode::Replace).expect("valid");
+    predictor
+        .predict(&fields, &rows, &CORRELATIONS, &mut [Window { freq_hz: &freq_hz, vis: &mut vis }], Mode::Replace)
+        .expect("valid");
     assert!(bits(&vis)[6..12].iter().all(|b| *b == bits(&[OLD])[0]));
     assert!(vis[..6].iter().chain(&vis[12..]).all(|v| v.is_finite()));
 }
@@ -76,7 +82,15 @@ fn a_field_that_no_selected_row_uses_may_be_below_the_horizon() {
     let predictor = predictor();
     let fields = [Field::new(Direction::icrs(0.0, 0.3)), Field::new(Direction::icrs(3.0, -0.3))];
     let mut vis = vec![OLD; 2];
-    predictor.predict(&fields, &Rows::new(&[[1.0; 3]]), &CORRELATIONS, &mut [Window { freq_hz: &[1e9], vis: &mut vis }], Mode::Replace).expect("valid");
+    predictor
+        .predict(
+            &fields,
+            &Rows::new(&[[1.0; 3]]),
+            &CORRELATIONS,
+            &mut [Window { freq_hz: &[1e9], vis: &mut vis }],
+            Mode::Replace,
+        )
+        .expect("valid");
     assert!(vis[0].is_finite());
 }
 
@@ -88,14 +102,23 @@ fn windows_together_or_alone_are_the_same_model() {
     let freq_hz = frequencies(96);
     let mut together = [vec![OLD; 70 * 48 * 2], vec![OLD; 70 * 48 * 2]];
     {
-        let mut windows: Vec<Window<'_>> = freq_hz.chunks(48).zip(&mut together).map(|(freq_hz, vis)| Window { freq_hz, vis }).collect();
+        let mut windows: Vec<Window<'_>> =
+            freq_hz.chunks(48).zip(&mut together).map(|(freq_hz, vis)| Window { freq_hz, vis }).collect();
         predictor.predict(&fields, &Rows::new(&uvw_m), &CORRELATIONS, &mut windows, Mode::Replace).expect("valid");
     }
     let delays = predictor.counts().delays;
     assert_eq!(delays, 70 * 2, "one delay a row and component for both windows");
     for (freq_hz, together) in freq_hz.chunks(48).zip(&together) {
         let mut alone = vec![OLD; 70 * 48 * 2];
-        predictor.predict(&fields, &Rows::new(&uvw_m), &CORRELATIONS, &mut [Window { freq_hz, vis: &mut alone }], Mode::Replace).expect("valid");
+        predictor
+            .predict(
+                &fields,
+                &Rows::new(&uvw_m),
+                &CORRELATIONS,
+                &mut [Window { freq_hz, vis: &mut alone }],
+                Mode::Replace,
+            )
+            .expect("valid");
         assert!(alone.iter().zip(together).all(|(a, b)| (a - b).norm() < 1e-6));
     }
 }
@@ -106,9 +129,12 @@ fn add_then_subtract_gives_back_the_data() {
     let uvw_m = uvw_m(20);
     let freq_hz = frequencies(30);
     let fields = [Field::new(Direction::icrs(0.0, 0.3))];
-    let data: Vec<Complex32> = (0..20 * 30 * 2).map(|k| Complex32::new((k % 13) as f32 - 6.0, (k % 7) as f32)).collect();
+    let data: Vec<Complex32> =
+        (0..20 * 30 * 2).map(|k| Complex32::new((k % 13) as f32 - 6.0, (k % 7) as f32)).collect();
     let run = |vis: &mut Vec<Complex32>, mode| {
-        predictor.predict(&fields, &Rows::new(&uvw_m), &CORRELATIONS, &mut [Window { freq_hz: &freq_hz, vis }], mode).expect("valid");
+        predictor
+            .predict(&fields, &Rows::new(&uvw_m), &CORRELATIONS, &mut [Window { freq_hz: &freq_hz, vis }], mode)
+            .expect("valid");
     };
     let (mut model, mut sum) = (data.clone(), data.clone());
     run(&mut model, Mode::Replace);
@@ -121,13 +147,38 @@ fn add_then_subtract_gives_back_the_data() {
 
 #[test]
 fn an_empty_sky_is_dark_and_no_row_is_no_work() {
-    let predictor = Predictor::new(SkyModel::new(vec![]).expect("valid"), Beam::None, Options::default()).expect("valid");
+    let predictor =
+        Predictor::new(SkyModel::new(vec![]).expect("valid"), Beam::None, Options::default()).expect("valid");
     let fields = [Field::new(Direction::icrs(0.0, 0.3))];
     let mut vis = vec![OLD; 2 * 3 * 2];
-    predictor.predict(&fields, &Rows::new(&[[1.0; 3]; 2]), &CORRELATIONS, &mut [Window { freq_hz: &frequencies(3), vis: &mut vis }], Mode::Replace).expect("valid");
+    predictor
+        .predict(
+            &fields,
+            &Rows::new(&[[1.0; 3]; 2]),
+            &CORRELATIONS,
+            &mut [Window { freq_hz: &frequencies(3), vis: &mut vis }],
+            Mode::Replace,
+        )
+        .expect("valid");
     assert!(vis.iter().all(|v| *v == Complex32::ZERO));
-    predictor.predict(&[], &Rows::new(&[]), &CORRELATIONS, &mut [Window { freq_hz: &frequencies(3), vis: &mut [] }], Mode::Replace).expect("valid");
-    predictor.predict(&fields, &Rows::new(&[[1.0; 3]]), &CORRELATIONS, &mut [Window { freq_hz: &[], vis: &mut [] }], Mode::Replace).expect("valid");
+    predictor
+        .predict(
+            &[],
+            &Rows::new(&[]),
+            &CORRELATIONS,
+            &mut [Window { freq_hz: &frequencies(3), vis: &mut [] }],
+            Mode::Replace,
+        )
+        .expect("valid");
+    predictor
+        .predict(
+            &fields,
+            &Rows::new(&[[1.0; 3]]),
+            &CORRELATIONS,
+            &mut [Window { freq_hz: &[], vis: &mut [] }],
+            Mode::Replace,
+        )
+        .expect("valid");
 }
 
 #[test]
@@ -139,7 +190,8 @@ fn the_number_of_threads_does_not_change_a_bit() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
         let mut vis = vec![OLD; 500 * 100 * 2];
         let window = Window { freq_hz: &freq_hz, vis: &mut vis };
-        pool.install(|| predictor().predict(&fields, &Rows::new(&uvw_m), &CORRELATIONS, &mut [window], Mode::Replace)).expect("valid");
+        pool.install(|| predictor().predict(&fields, &Rows::new(&uvw_m), &CORRELATIONS, &mut [window], Mode::Replace))
+            .expect("valid");
         bits(&vis)
     };
     assert!(run(1) == run(3));

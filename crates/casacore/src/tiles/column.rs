@@ -100,12 +100,7 @@ impl TiledColumn {
     /// # Errors
     ///
     /// As [`Self::open_rw`].
-    pub fn open_with(
-        table: impl AsRef<Path>,
-        column: &str,
-        write: bool,
-        operations: &Operations,
-    ) -> Result<Self> {
+    pub fn open_with(table: impl AsRef<Path>, column: &str, write: bool, operations: &Operations) -> Result<Self> {
         let table = registry::canonical(table.as_ref())?;
         if !table.join("table.dat").is_file() {
             return Err(Error::NoTable { path: table });
@@ -125,8 +120,7 @@ impl TiledColumn {
     fn locate(table: &Path, column: &str, write: bool, operations: &Operations) -> Result<Self> {
         let no = |reason| Error::NotTiled { path: table.into(), column: column.into(), reason };
         let dat = TableDat::read(table)?.ok_or_else(|| no(NotTiled::Structure))?;
-        let stored =
-            dat.column(column).ok_or_else(|| Error::NoColumn { path: table.into(), column: column.into() })?;
+        let stored = dat.column(column).ok_or_else(|| Error::NoColumn { path: table.into(), column: column.into() })?;
         if !dat.separate_files {
             return Err(no(NotTiled::OneFile));
         }
@@ -340,9 +334,7 @@ fn single_cube<'h>(header: &'h TiledHeader, manager: &str) -> std::result::Resul
     }
     // The first cube of a tiled shape manager stands for undefined cells.
     match (&header.cubes[..], &header.runs[..]) {
-        ([_, cube], [run])
-            if run.cube == 1 && run.last_row + 1 == header.rows && run.last_position == run.last_row =>
-        {
+        ([_, cube], [run]) if run.cube == 1 && run.last_row + 1 == header.rows && run.last_position == run.last_row => {
             Ok(cube)
         }
         ([] | [_] | [_, _], _) => Err(NotTiled::Rows),

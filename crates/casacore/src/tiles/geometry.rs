@@ -148,8 +148,8 @@ mod tests {
                     let correlation = i % cell[1];
                     let channel = channels.start + i / cell[1] % width;
                     let row = rows.start as usize + i / cell[1] / width;
-                    let number = (row / tile[0] * grid_channels + channel / tile[1]) * grid_correlations
-                        + correlation / tile[2];
+                    let number =
+                        (row / tile[0] * grid_channels + channel / tile[1]) * grid_correlations + correlation / tile[2];
                     let within = (row % tile[0] * tile[1] + channel % tile[1]) * tile[2] + correlation % tile[2];
                     assert_eq!(found, Some(number * g.tile_values() + within));
                 }

@@ -368,10 +368,8 @@ impl TiledColumn {
         }
         let cell = self.geometry.cell;
         if channels.start > channels.end || channels.end > cell[0] {
-            return Err(self.shape_error(format!(
-                "channels {channels:?} of column {}, whose cells have {}",
-                self.name, cell[0]
-            )));
+            return Err(self
+                .shape_error(format!("channels {channels:?} of column {}, whose cells have {}", self.name, cell[0])));
         }
         let needed = usize::try_from(rows.end - rows.start)
             .ok()

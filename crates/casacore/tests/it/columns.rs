@@ -1,9 +1,8 @@
 //! Every type through every storage manager, both byte orders, by ranges, lists, slices and single cells.
 
 use casacore::{
-    Bucket, CellSlice, ColumnDesc, Complex32, Complex64, DataType, Element, Endian, Error, Layout, Manager, ManagerKind,
-    Ragged,
-    Record, Table,
+    Bucket, CellSlice, ColumnDesc, Complex32, Complex64, DataType, Element, Endian, Error, Layout, Manager,
+    ManagerKind, Ragged, Record, Table,
 };
 
 const ROWS: u64 = 23;
@@ -75,7 +74,8 @@ fn round_trip<T: Place>() {
                 // Out of order, by range and by list.
                 table.write("X", 10..ROWS, &all[10 * per_row..]).unwrap();
                 let list: Vec<u64> = (0..10).rev().collect();
-                let reversed: Vec<T> = (0..10).rev().flat_map(|r| all[r * per_row..(r + 1) * per_row].to_vec()).collect();
+                let reversed: Vec<T> =
+                    (0..10).rev().flat_map(|r| all[r * per_row..(r + 1) * per_row].to_vec()).collect();
                 table.write("X", list.as_slice(), &reversed).unwrap();
                 table.close().unwrap();
 
@@ -146,7 +146,9 @@ fn slices_of_cells() {
         assert_eq!(changed.iter().zip(&all).filter(|(a, b)| a != b).count(), 36);
         assert_eq!(changed[2 * 24 + 4], Complex32::new(-1.0, 0.0));
 
-        for outside in [CellSlice::new([0..7, 0..4]), CellSlice::new(std::iter::once(0..6)), CellSlice::new([0..6, 2..2])] {
+        for outside in
+            [CellSlice::new([0..7, 0..4]), CellSlice::new(std::iter::once(0..6)), CellSlice::new([0..6, 2..2])]
+        {
             let mut out = vec![Complex32::default(); outside.shape().iter().product()];
             assert!(matches!(table.read_slice("DATA", 0, &outside, &mut out), Err(Error::Shape { .. })));
         }
@@ -157,10 +159,9 @@ fn slices_of_cells() {
 fn strings() {
     let folder = tempfile::tempdir().unwrap();
     let names = ["", "a", "eight by", "a string that is longer than a bucket's inline eight", "Tromsø", "x\ty"];
-    for (i, manager) in
-        [Manager::standard("m", Bucket::Default), Manager::other("m", "StManAipsIO", Record::new())]
-            .into_iter()
-            .enumerate()
+    for (i, manager) in [Manager::standard("m", Bucket::Default), Manager::other("m", "StManAipsIO", Record::new())]
+        .into_iter()
+        .enumerate()
     {
         let path = folder.path().join(i.to_string());
         let mut table = Layout::new()

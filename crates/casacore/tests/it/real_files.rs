@@ -137,7 +137,8 @@ fn every_storage_manager_reads_as_python_casacore() {
         }
         let managers = table.data_managers().unwrap();
         for expected in expected["dm"].as_array().unwrap() {
-            let found = managers.iter().find(|m| expected["name"] == *m.name && expected["columns"][0] == *m.columns[0]);
+            let found =
+                managers.iter().find(|m| expected["name"] == *m.name && expected["columns"][0] == *m.columns[0]);
             assert_eq!(expected["type"].as_str(), found.map(|m| m.kind.as_str()), "{name}");
         }
     }

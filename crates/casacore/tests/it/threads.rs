@@ -1,9 +1,7 @@
 //! Several threads, several handles.
 
 use casacore::tiles::TiledColumn;
-use casacore::{
-    ColumnDesc, DataType, Endian, Error, Layout, Lock, LockMode, Manager, OpenOptions, Operations, Table,
-};
+use casacore::{ColumnDesc, DataType, Endian, Error, Layout, Lock, LockMode, Manager, OpenOptions, Operations, Table};
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};

@@ -9,8 +9,8 @@ mod tally;
 
 mod command;
 mod demo;
-mod missing;
 mod meta;
+mod missing;
 mod plan;
 
 mod crash;

@@ -18,9 +18,16 @@ fn a_converted_set_tells_what_went_into_it() {
     assert!(frequencies.is_sorted(), "{frequencies:?}");
     assert_eq!(tables["polarizations"][0]["codes"], json!([9, 12]));
     let groups = rows["groups"].as_array().expect("groups");
-    assert_eq!(groups.iter().map(|g| g["rows"].as_u64().expect("a number")).sum::<u64>(), rows["rows"].as_u64().expect("rows"));
+    assert_eq!(
+        groups.iter().map(|g| g["rows"].as_u64().expect("a number")).sum::<u64>(),
+        rows["rows"].as_u64().expect("rows")
+    );
     assert_eq!(document["metadata"]["layout"]["rows"], rows["rows"]);
-    assert!(document["cache"]["subtables"].as_str().expect("a reason").starts_with("read from "), "{}", document["cache"]);
+    assert!(
+        document["cache"]["subtables"].as_str().expect("a reason").starts_with("read from "),
+        "{}",
+        document["cache"]
+    );
 
     let text = work.run(&["meta", &set]).expect(0).stdout;
     for part in ["16 spectral windows", "2026-01-25T00:05:1", "XX YY", "ICRS", "DATA (complex32[", "TiledColumnStMan"] {

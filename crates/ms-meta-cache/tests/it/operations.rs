@@ -26,7 +26,11 @@ fn each_table_is_opened_once_and_a_hit_opens_none() {
         cache.metadata(&set).unwrap();
     }
     assert_eq!(cache.operations().counts(), before);
-    assert!(matches!(cache.explain(&set).subtables, Explanation::Hit { files: 22, hits: 200, .. }), "{:?}", cache.explain(&set));
+    assert!(
+        matches!(cache.explain(&set).subtables, Explanation::Hit { files: 22, hits: 200, .. }),
+        "{:?}",
+        cache.explain(&set)
+    );
     assert_eq!(cache.stats().subtables.reads, 1);
 }
 

@@ -21,7 +21,8 @@ fn as_python(all: &MsMetadata) -> Json {
     let list = |l: &Option<Vec<f64>>| digest(l.clone().unwrap());
     let direction = |d: &vis_types::FieldDirection| json!([d.terms.as_flattened(), d.frame]);
     let windows = tables.windows.iter().map(|w| {
-        let lists = [digest(w.freq_hz.clone()), digest(w.width_hz.clone()), list(&w.effective_bw_hz), list(&w.resolution_hz)];
+        let lists =
+            [digest(w.freq_hz.clone()), digest(w.width_hz.clone()), list(&w.effective_bw_hz), list(&w.resolution_hz)];
         json!([w.name, lists, w.ref_freq_hz, w.total_bandwidth_hz, w.frame])
     });
     let fields = tables.fields.iter().map(|f| {
@@ -30,13 +31,24 @@ fn as_python(all: &MsMetadata) -> Json {
     });
     let antenna = |a: &vis_types::MsAntenna| [&a.name, &a.station, &a.kind, &a.mount].map(String::as_str).join(",");
     let antennas = &tables.antennas;
-    let mut managers: Vec<(String, Vec<String>)> = all.layout.managers.iter().map(|m| (m.kind.clone(), m.columns.clone())).collect();
+    let mut managers: Vec<(String, Vec<String>)> =
+        all.layout.managers.iter().map(|m| (m.kind.clone(), m.columns.clone())).collect();
     managers.iter_mut().for_each(|(_, columns)| columns.sort());
     managers.sort();
     let groups = all.rows.groups.iter().map(|g| {
         json!([
-            g.observation, g.array, g.scan, g.field, g.data_description, g.rows, g.time_range[0], g.time_range[1],
-            g.interval_s[0], g.interval_s[1], g.exposure_s[0], g.exposure_s[1]
+            g.observation,
+            g.array,
+            g.scan,
+            g.field,
+            g.data_description,
+            g.rows,
+            g.time_range[0],
+            g.time_range[1],
+            g.interval_s[0],
+            g.interval_s[1],
+            g.exposure_s[0],
+            g.exposure_s[1]
         ])
     });
     json!({
@@ -79,7 +91,8 @@ fn same(at: &str, ours: &Json, theirs: &Json) {
 }
 
 fn unpack(archive: &Path, into: &Path) {
-    let tar = Command::new("tar").arg("-xzf").arg(archive).arg("-C").arg(into).stderr(std::process::Stdio::null()).status();
+    let tar =
+        Command::new("tar").arg("-xzf").arg(archive).arg("-C").arg(into).stderr(std::process::Stdio::null()).status();
     assert!(tar.unwrap().success(), "{}", archive.display());
 }
 
@@ -93,7 +106,8 @@ fn every_real_set_reads_as_python_casacore_reads_it() {
     for telescope in ["ALMA", "LWA", "MWA", "PAPER", "VLA"] {
         for entry in std::fs::read_dir(data.join("rasg-datasets/visibility_data").join(telescope)).unwrap() {
             let archive = entry.unwrap().path();
-            let Some(name) = archive.file_name().and_then(|n| n.to_str()?.strip_suffix(".tar.gz")).filter(|n| n.ends_with(".ms"))
+            let Some(name) =
+                archive.file_name().and_then(|n| n.to_str()?.strip_suffix(".tar.gz")).filter(|n| n.ends_with(".ms"))
             else {
                 continue;
             };
@@ -101,7 +115,11 @@ fn every_real_set_reads_as_python_casacore_reads_it() {
             let before = cache.operations().counts().opens;
             let all = cache.metadata(&MsSet::new(folder.path().join(name)).unwrap()).unwrap();
             same(name, &as_python(&all), &expected[name]);
-            assert_eq!(cache.operations().counts().opens - before, 6 + 2, "six subtables, and MAIN for layout and rows");
+            assert_eq!(
+                cache.operations().counts().opens - before,
+                6 + 2,
+                "six subtables, and MAIN for layout and rows"
+            );
             compared += 1;
         }
     }

@@ -81,7 +81,9 @@ fn make_main(path: &Path, shape: &Shape) -> casacore::Result<()> {
             let range = first..first + per_field;
             first = range.end;
             main.write("DATA_DESC_ID", range.clone(), &vec![window as i32; shape.rows])?;
-            for (name, id) in [("OBSERVATION_ID", 0), ("ARRAY_ID", 0), ("SCAN_NUMBER", field as i32 + 1), ("FIELD_ID", field as i32)] {
+            for (name, id) in
+                [("OBSERVATION_ID", 0), ("ARRAY_ID", 0), ("SCAN_NUMBER", field as i32 + 1), ("FIELD_ID", field as i32)]
+            {
                 main.write(name, range.clone(), &vec![id; shape.rows])?;
             }
             for (name, value) in [("TIME", time(field)), ("INTERVAL", 12.884_901_888), ("EXPOSURE", 12.5)] {
@@ -192,7 +194,8 @@ fn antenna(path: &Path, shape: &Shape) -> casacore::Result<()> {
     t.write_strings("STATION", rows.clone(), &names)?;
     t.write_strings("TYPE", rows.clone(), &vec!["GROUND-BASED"; n])?;
     t.write_strings("MOUNT", rows.clone(), &vec!["ALT-AZ"; n])?;
-    let positions: Vec<f64> = (0..n).flat_map(|i| [-2_409_150.4 + i as f64, -4_478_573.1, 3_838_617.3 - i as f64]).collect();
+    let positions: Vec<f64> =
+        (0..n).flat_map(|i| [-2_409_150.4 + i as f64, -4_478_573.1, 3_838_617.3 - i as f64]).collect();
     t.write("POSITION", rows.clone(), &positions)?;
     t.write("OFFSET", rows.clone(), &vec![0.0; 3 * n])?;
     t.write("DISH_DIAMETER", rows.clone(), &vec![4.65; n])?;

@@ -37,7 +37,10 @@ fn ragged_windows_out_of_order_with_negative_widths() {
     t.write("NUM_CHAN", 0..2, &[3, 1]).unwrap();
     for column in ["CHAN_FREQ", "CHAN_WIDTH", "EFFECTIVE_BW", "RESOLUTION"] {
         let sign = if column == "CHAN_FREQ" { 1e9 } else { -1.0 };
-        let cells = Ragged { shapes: vec![Some(vec![3]), Some(vec![1])], values: [9.0, 8.0, 7.0, 5.0].map(|x| x * sign).into() };
+        let cells = Ragged {
+            shapes: vec![Some(vec![3]), Some(vec![1])],
+            values: [9.0, 8.0, 7.0, 5.0].map(|x| x * sign).into(),
+        };
         t.write_ragged(column, 0..2, &cells).unwrap();
     }
     t.close().unwrap();
@@ -116,7 +119,9 @@ fn the_frame_of_each_row_from_a_reference_column() {
 #[test]
 fn what_is_optional_may_be_missing() {
     let (_folder, path, name) = original();
-    for (table, column) in [("SPECTRAL_WINDOW", "EFFECTIVE_BW"), ("FIELD", "DELAY_DIR"), ("POLARIZATION", "CORR_PRODUCT")] {
+    for (table, column) in
+        [("SPECTRAL_WINDOW", "EFFECTIVE_BW"), ("FIELD", "DELAY_DIR"), ("POLARIZATION", "CORR_PRODUCT")]
+    {
         let mut t = Table::open_rw(path.join(table)).unwrap();
         t.remove_column(column).unwrap();
         t.close().unwrap();
