@@ -36,6 +36,12 @@ pub(crate) enum Command {
     /// One group in a process of its own; started by `convert`.
     #[command(name = "__convert", hide = true)]
     Worker,
+    /// Headers of files, read in a process of its own.
+    #[command(name = "__headers", hide = true)]
+    Headers {
+        /// Process id of the program that asks.
+        parent: u32,
+    },
 }
 
 /// Which files, and how they form groups.

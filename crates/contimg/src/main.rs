@@ -8,6 +8,7 @@ mod convert;
 mod demo;
 mod failure;
 mod flags;
+mod headers;
 mod meta;
 mod output;
 mod picture;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         Command::Flags(args) => flags::run(args),
         Command::Meta(args) => meta::run(args),
         Command::Worker => return worker::run(),
+        Command::Headers { parent } => return headers::run(*parent),
     };
     match result {
         Ok(code) => code,

@@ -6,13 +6,14 @@ use std::{
 };
 
 use rayon::prelude::*;
-use stamped_cache::{Cache, Key, Options, Store, StoreOptions};
+use stamped_cache::{Cache, Key, LookUpError, Options, Store, StoreOptions};
 use subband_io::{FileSummary, FindOptions, FoundFile, Group, GroupOptions, Grouping, form_groups};
 use vis_types::JulianDate;
 
 use crate::{
     args::{Missing, Selection},
     failure::{Class, Failure},
+    headers::Readers,
     progress,
 };
 
@@ -56,15 +57,19 @@ pub(crate) fn take(selection: &Selection, quiet: bool) -> Result<Survey, Failure
     let mut notes = Vec::new();
     let cache = open_cache(selection, &mut notes);
     let bar = progress::bar(found.len() as u64, "reading headers", quiet);
+    let readers = Readers::default();
+    let folders = Folders::of(&found);
     let files: Vec<(FoundFile, Result<FileSummary, String>)> = found
         .into_par_iter()
         .map(|file| {
-            let summary = if file.is_subband() { summarise(&cache, &file.path) } else { Err(String::new()) };
+            let read = || folders.key(&file.path).and_then(|key| summarise(&cache, &key, &readers, &file.path));
+            let summary = if file.is_subband() { read() } else { Err(String::new()) };
             bar.inc(1);
             (file, summary)
         })
         .collect();
     bar.finish_and_clear();
+    drop(readers);
     let options = GroupOptions { tolerance_s: selection.tolerance, expected_subbands: selection.subbands };
     let mut grouping = form_groups(&files, &options);
     drop(files);
@@ -113,16 +118,40 @@ fn of_input(error: &subband_io::Error) -> Failure {
     failure
 }
 
-fn summarise(cache: &Cache<FileSummary>, path: &Path) -> Result<FileSummary, String> {
-    let key = Key::new(path).map_err(|e| chain(&e))?;
-    match cache.get_or_read(&key, |files| subband_io::summarise(files.file(path))) {
+/// The canonical form of each folder, found once instead of once for every file in it.
+struct Folders(HashMap<PathBuf, PathBuf>);
+
+impl Folders {
+    fn of(files: &[FoundFile]) -> Self {
+        let mut folders = HashMap::new();
+        for folder in files.iter().filter_map(|f| f.path.parent()) {
+            if !folders.contains_key(folder) {
+                let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+                folders.insert(folder.to_owned(), here.canonicalize().unwrap_or_else(|_| here.to_owned()));
+            }
+        }
+        Self(folders)
+    }
+
+    fn key(&self, file: &Path) -> Result<Key, String> {
+        let place = file.parent().and_then(|folder| self.0.get(folder)).zip(file.file_name());
+        match place {
+            Some((folder, name)) => Key::canonical(folder.join(name)).map_err(|e| chain(&e)),
+            None => Key::new(file).map_err(|e| chain(&e)),
+        }
+    }
+}
+
+fn summarise(cache: &Cache<FileSummary>, key: &Key, readers: &Readers, path: &Path) -> Result<FileSummary, String> {
+    match cache.get_or_read(key, |files| readers.summarise(files.file(path))) {
         Ok(summary) => Ok((*summary).clone()),
-        Err(error) => Err(chain(&error)),
+        Err(LookUpError::Read(reason)) => Err(reason),
+        Err(error) => Err(error.to_string()),
     }
 }
 
 /// An error and its causes in one line.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut parts: Vec<String> = std::iter::successors(Some(error), |e| e.source()).map(ToString::to_string).collect();
     parts.dedup();
     parts.join(": ")

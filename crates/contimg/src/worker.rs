@@ -37,7 +37,7 @@ pub(crate) fn run() -> ExitCode {
             return ExitCode::from(Class::Usage.exit_code());
         }
     };
-    if let Err(error) = confine(&job) {
+    if let Err(error) = confine(job.parent, job.memory.saturating_mul(4) + (1 << 30)) {
         send(&Message::Failed(Failure::io(Class::Worker, "cannot limit the worker process", &error)));
         return ExitCode::FAILURE;
     }
@@ -61,17 +61,16 @@ fn send(message: &Message) {
     let _ = stdout.write_all(line.as_bytes()).and_then(|()| stdout.flush());
 }
 
-/// Dies with the parent, leaves no core file, and cannot take much more memory than it was given.
-fn confine(job: &Job) -> std::io::Result<()> {
+/// Dies with the parent, leaves no core file, and cannot allocate more than `memory`.
+pub(crate) fn confine(parent: u32, memory: u64) -> std::io::Result<()> {
     use rustix::process::{Resource, Rlimit, Signal, getppid, set_parent_process_death_signal, setrlimit};
     set_parent_process_death_signal(Some(Signal::KILL))?;
-    if getppid().is_none_or(|p| p.as_raw_nonzero().get() as u32 != job.parent) {
+    if getppid().is_none_or(|p| p.as_raw_nonzero().get() as u32 != parent) {
         return Err(std::io::Error::other("the parent process is gone"));
     }
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     // A damaged file may ask for anything; an allocation beyond this fails instead of taking the machine with it.
-    let most = job.memory.saturating_mul(4) + (1 << 30);
-    setrlimit(Resource::Data, Rlimit { current: Some(most), maximum: Some(most) })?;
+    setrlimit(Resource::Data, Rlimit { current: Some(memory), maximum: Some(memory) })?;
     Ok(())
 }
 

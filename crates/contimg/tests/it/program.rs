@@ -152,13 +152,20 @@ impl Ended {
 }
 
 /// The processes that `pid` has started and that run.
-pub(crate) fn children(pid: u32) -> Vec<u32> {
+fn children(pid: u32) -> Vec<u32> {
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
     threads
         .flatten()
         .filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok())
         .flat_map(|text| text.split_ascii_whitespace().filter_map(|p| p.parse().ok()).collect::<Vec<u32>>())
         .collect()
+}
+
+/// The children of a process that were started with this hidden command: `__convert` or `__headers`.
+pub(crate) fn workers(pid: u32, command: &str) -> Vec<u32> {
+    let has =
+        |child: &u32| fs::read(format!("/proc/{child}/cmdline")).is_ok_and(|line| contains(&line, command.as_bytes()));
+    children(pid).into_iter().filter(has).collect()
 }
 
 /// Processes whose environment holds `tag`.

@@ -8,7 +8,7 @@ use publish::{Liveness, StageOptions, Staged};
 use rustix::process::Signal;
 
 use super::signals::worker_at_work;
-use crate::program::{Ended, Work, children, run_for, send, start, tagged, wait_for};
+use crate::program::{Ended, Work, run_for, send, start, tagged, wait_for, workers};
 use crate::random::Random;
 use crate::set;
 use crate::tally::{Tally, repetitions};
@@ -143,13 +143,13 @@ fn of_the_worker_at_random_moments() {
     for i in 0..repetitions("KILLS", 10) {
         work.clear();
         let mut child = start(&mut work.contimg(["convert", "input", "--out", "out"]));
-        let worker = wait_for("worker", || match children(child.id()).first() {
+        let worker = wait_for("worker", || match workers(child.id(), "__convert").first() {
             None if child.try_wait().expect("wait").is_some() => Some(None),
             found => found.copied().map(Some),
         });
         let moment = scene.usual.mul_f64(random.fraction());
         run_for(&mut child, moment);
-        if let Some(worker) = worker.filter(|&worker| children(child.id()).contains(&worker)) {
+        if let Some(worker) = worker.filter(|&worker| workers(child.id(), "__convert").contains(&worker)) {
             send(worker, Signal::KILL);
         }
         let ended = Ended::of(child.wait_with_output().expect("wait"));
@@ -166,6 +166,24 @@ fn of_the_worker_at_random_moments() {
         tally.count(&format!("number {i}, {moment:?} after it began"), judge());
     }
     tally.finish();
+}
+
+#[test]
+fn a_reader_of_headers_that_is_killed_is_replaced() {
+    let scene = Scene::new();
+    for _ in 0..3 {
+        scene.work.clear();
+        let mut child = start(&mut scene.work.contimg(["convert", "input", "--out", "out"]));
+        let reader = wait_for("reader", || match workers(child.id(), "__headers").first() {
+            None if child.try_wait().expect("wait").is_some() => Some(None),
+            found => found.copied().map(Some),
+        });
+        if let Some(reader) = reader {
+            send(reader, Signal::KILL);
+        }
+        assert_eq!(Ended::of(child.wait_with_output().expect("wait")).orderly(), Ok(0));
+        assert_eq!(scene.present(), Ok("the new set"));
+    }
 }
 
 #[test]
