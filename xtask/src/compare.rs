@@ -17,6 +17,7 @@ Compares contimg with independent programs, which are first installed into targe
 Usage: cargo xtask compare [--only NAME] [--list] [--prove] [--json]
        cargo xtask compare --speed [--size full|small] [--pols 2,4] [--runs N] [--json]
        cargo xtask compare --image [--antennas N] [--keep] [--json]
+       cargo xtask compare --flags [--speed] [--repeats N]
 
   (neither)   content: the Measurement Sets of contimg and of pyuvdata from the same files, value by value, for every
               fixture and every real file beside the workspace
@@ -26,6 +27,8 @@ Usage: cargo xtask compare [--only NAME] [--list] [--prove] [--json]
   --speed     a full group (2.3 and 4.6 GB) converted by contimg and by pyuvdata, and copied; 16 GB of memory and of disk
   --image     a simulated sky through WSClean, and CASA's listobs and msmetadata; needs Debian's `wsclean`
     --keep      leave the set and the images in <target>/compare-scratch
+  --flags     flag counts against CASA's flagdata and numpy, to the last count, for made sets and every real one
+    --speed     time the three on a full-size set, too
 
 Exit codes: 0 all within the bars, 1 not, 2 wrong usage.
 ";
@@ -36,6 +39,7 @@ enum Comparison {
     Content,
     Speed,
     Image,
+    Flags,
 }
 
 impl Comparison {
@@ -44,6 +48,7 @@ impl Comparison {
             Self::Content => "content.py",
             Self::Speed => "speed.py",
             Self::Image => "image.py",
+            Self::Flags => "flags.py",
         }
     }
 }
@@ -78,21 +83,26 @@ fn start(args: &[String]) -> Outcome {
     Ok(workspace::exit_code(status))
 }
 
-/// Takes `--speed` or `--image` out of the arguments; the others belong to the Python program.
+/// Takes `--speed`, `--image` or `--flags` out of the arguments; the others belong to the Python program.
 fn choose(args: &[String]) -> Result<(Comparison, Vec<&String>), Problem> {
+    // Flags can be timed as well: with them, `--speed` is the Python program's.
+    if args.iter().any(|a| a == "--flags") && !args.iter().any(|a| a == "--image") {
+        return Ok((Comparison::Flags, args.iter().filter(|a| *a != "--flags").collect()));
+    }
     let named: Vec<Comparison> = args
         .iter()
         .filter_map(|a| match a.as_str() {
             "--speed" => Some(Comparison::Speed),
             "--image" => Some(Comparison::Image),
+            "--flags" => Some(Comparison::Flags),
             _ => None,
         })
         .collect();
-    let rest = args.iter().filter(|a| !matches!(a.as_str(), "--speed" | "--image")).collect();
+    let rest = args.iter().filter(|a| !matches!(a.as_str(), "--speed" | "--image" | "--flags")).collect();
     match named[..] {
         [] => Ok((Comparison::Content, rest)),
         [one] => Ok((one, rest)),
-        _ => Err(Problem::usage("--speed and --image are two comparisons: run one after the other")),
+        _ => Err(Problem::usage("--speed, --image and --flags are comparisons of their own: run one after the other")),
     }
 }
 
@@ -159,5 +169,7 @@ mod tests {
         assert_eq!(chosen("--size small --speed --pols 2"), Some((Comparison::Speed, args("--size small --pols 2"))));
         assert_eq!(chosen("--image"), Some((Comparison::Image, vec![])));
         assert_eq!(chosen("--image --speed"), None);
+        assert_eq!(chosen("--flags --image"), None);
+        assert_eq!(chosen("--flags --speed --repeats 2"), Some((Comparison::Flags, args("--speed --repeats 2"))));
     }
 }

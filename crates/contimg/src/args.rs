@@ -11,7 +11,7 @@ use crate::size::Bytes;
 /// The fast path of a radio interferometer's continuum pipeline.
 ///
 /// Data and summaries go to stdout, progress and messages to stderr. Exit codes: 0 success, 1 the input is missing, damaged
-/// or incomplete, 2 wrong usage, 3 the output cannot be written, 4 a worker process failed, 130 interrupted.
+/// or incomplete, 2 wrong usage, 3 the output cannot be written, 4 a worker process failed, 5 `flags`: too little of the data is left, 130 interrupted.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, max_term_width = 120)]
 pub(crate) struct Cli {

@@ -248,7 +248,7 @@ mod tests {
         assert_eq!(hdf5("fixtures"), [""; 0]);
         assert_eq!(
             hdf5("ms-writer"),
-            ["`ms-writer` reaches the C library `hdf5` (package hdf5-metno-sys); its door is subband-io"]
+            ["`ms-writer` reaches the C library `hdf5` (package hdf5-metno-sys); its door is subband-io, benches"]
         );
         // Through a door it is not one's own.
         let through = [("contimg", "subband-io", None), ("subband-io", "hdf5-metno-sys", None)];
