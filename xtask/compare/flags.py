@@ -269,7 +269,7 @@ def speed(env: Env, repeats: int) -> bool:
         seconds["command"].append(time.perf_counter() - start)
         if sum(e[1] for e in counted["total"][""].values()) != total:
             raise RuntimeError("the counts differ")
-        # crates/flag-stats/examples/cost.rs, where it was built: the library without the start of a process.
+        # crates/flag-stats/examples/flag_cost.rs, where it was built: the library without the start of a process.
         if cost := os.environ.get("CONTIMG_COMPARE_FLAG_COST"):
             timed = json.loads(run([cost, str(ms)]))
             for name in ("cold", "flags", "cached", "bits", "peak_bytes"):

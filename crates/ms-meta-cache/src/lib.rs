@@ -29,7 +29,7 @@
 //!
 //! A hit is one `stat` for each file of the part (about 1 µs each: 17 files for the six subtables of a set by casacore)
 //! and allocates nothing. A miss opens each subtable once. The rows of MAIN are read in chunks of 65,536: memory does not
-//! grow with their number, time does. `examples/cost.rs` measures.
+//! grow with their number, time does. `examples/metadata_cost.rs` measures.
 //!
 //! # What it refuses
 //!

@@ -1,4 +1,4 @@
-//! How long a visibility of a source takes: `cargo run --release -p calib-model --example speed`.
+//! How long a visibility of a source takes: `cargo run --release -p calib-model --example prediction_speed`.
 //!
 //! For each instruction set of the machine: nanoseconds per (row × channel × source), against one sincos each in the same
 //! run; and floating-point operations, 8 a channel and source as the plain formula has them, against the multiply-adds

@@ -1,4 +1,4 @@
-//! What look-ups cost: `cargo run --release --example cost -- [ENTRIES] [FOLDER]`.
+//! What look-ups cost: `cargo run --release --example cache_cost -- [ENTRIES] [FOLDER]`.
 //!
 //! 1. A validated hit of a value that was computed from 6, 12 and 24 files, as the subtables of a Measurement Set are.
 //! 2. ENTRIES (60,000) small values, each of its own file: stored, then found again by a fresh cache over the reopened

@@ -1,5 +1,5 @@
 //! What look-ups cost, and how that compares with python-casacore reading the same columns:
-//! `cargo run --release --example cost -- [PYTHON] [FOLDER]`.
+//! `cargo run --release --example metadata_cost -- [PYTHON] [FOLDER]`.
 //!
 //! A set of the original pipeline's shape (16 windows × 24 fields, 117 antennas, 1,787,904 rows) is made in FOLDER. In
 //! turns, five rounds of: PYTHON with python-casacore reading the columns of the six subtables, our cold reading, our
