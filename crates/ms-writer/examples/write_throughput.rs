@@ -1,4 +1,4 @@
-//! Writes a full group of made-up visibilities: `throughput OUT.ms [CORRELATIONS [TIMES [MISSING]]]`, MISSING the number
+//! Writes a full group of made-up visibilities: `write_throughput OUT.ms [CORRELATIONS [TIMES [MISSING]]]`, MISSING the number
 //! of a subband that is not there. Prints seconds and rates of each step.
 
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use ms_writer::{MsOptions, MsWriter};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
-    let out = PathBuf::from(args.next().ok_or("usage: throughput OUT.ms [CORRELATIONS [TIMES [MISSING]]]")?);
+    let out = PathBuf::from(args.next().ok_or("usage: write_throughput OUT.ms [CORRELATIONS [TIMES [MISSING]]]")?);
     let correlations: usize = args.next().map_or(Ok(2), |a| a.parse())?;
     let times: usize = args.next().map_or(Ok(24), |a| a.parse())?;
     let missing: Option<u8> = args.next().map(|a| a.parse()).transpose()?;

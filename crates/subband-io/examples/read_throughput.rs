@@ -1,4 +1,4 @@
-//! Measures reading a group against plain `pread` of the same bytes: `throughput FILE… [--threads N]`.
+//! Measures reading a group against plain `pread` of the same bytes: `read_throughput FILE… [--threads N]`.
 //!
 //! Run it on files that are in the page cache; quote the ratios, not the seconds.
 
