@@ -112,7 +112,8 @@ impl Survey {
     }
 }
 
-fn of_input(error: &subband_io::Error) -> Failure {
+/// A failure of the input, with the reader's hint.
+pub(crate) fn of_input(error: &subband_io::Error) -> Failure {
     let mut failure = Failure::of(Class::Input, error);
     failure.hint = error.hint().map(ToOwned::to_owned).or(failure.hint);
     failure

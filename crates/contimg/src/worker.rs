@@ -21,6 +21,7 @@ use crate::{
     failure::{Class, Failure},
     output::errln,
     protocol::{Job, Message, Outcome},
+    survey::of_input,
 };
 
 /// Takes a job from stdin and reports on stdout.
@@ -72,12 +73,6 @@ pub(crate) fn confine(parent: u32, memory: u64) -> std::io::Result<()> {
     // A damaged file may ask for anything; an allocation beyond this fails instead of taking the machine with it.
     setrlimit(Resource::Data, Rlimit { current: Some(memory), maximum: Some(memory) })?;
     Ok(())
-}
-
-fn of_input(error: &subband_io::Error) -> Failure {
-    let mut failure = Failure::of(Class::Input, error);
-    failure.hint = error.hint().map(ToOwned::to_owned).or(failure.hint);
-    failure
 }
 
 fn of_output(error: &ms_writer::Error) -> Failure {
