@@ -15,8 +15,8 @@ from pathlib import Path
 COUNTED = ("WARN", "SEVERE", "ERROR")
 
 
-def examine(ms: Path, scratch: Path) -> dict:
-    """Runs the questions in a process of their own: `messages` that count, `errors` of tasks, and `answers`."""
+def configured(scratch: Path) -> dict[str, str]:
+    """The environment of a process that uses CASA: its data from PyPI, no updates, all that it leaves behind in `scratch`."""
     scratch.mkdir(parents=True, exist_ok=True)
     spec = find_spec("casadata")
     if spec is None or spec.origin is None:
@@ -29,9 +29,14 @@ def examine(ms: Path, scratch: Path) -> dict:
         f"cachedir = {str(scratch / 'cache')!r}\n"
     )
     (scratch / "cache").mkdir(exist_ok=True)
+    return os.environ | {"CASASITECONFIG": str(config.resolve()), "HOME": str(scratch.resolve())}
+
+
+def examine(ms: Path, scratch: Path) -> dict:
+    """Runs the questions in a process of their own: `messages` that count, `errors` of tasks, and `answers`."""
+    environ = configured(scratch)
     log = scratch / "casa.log"
     log.unlink(missing_ok=True)
-    environ = os.environ | {"CASASITECONFIG": str(config.resolve()), "HOME": str(scratch.resolve())}
     command = [sys.executable, str(Path(__file__).resolve()), str(ms.resolve()), str(log.resolve())]
     done = subprocess.run(command, cwd=scratch, env=environ, capture_output=True, text=True, check=False)
     if done.returncode != 0:

@@ -16,11 +16,11 @@ import tarfile
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
+from casa import configured
 from env import Env, Failed, run
 
 # How many times faster than CASA and than numpy, whichever is faster.
@@ -110,19 +110,7 @@ def plain(ms: Path) -> Counts:
 
 def casa(ms: Path, scratch: Path) -> tuple[dict | None, float]:
     """CASA's summary, from a process of its own, and the seconds that the task took. None where CASA refuses the set."""
-    scratch.mkdir(parents=True, exist_ok=True)
-    spec = find_spec("casadata")
-    if spec is None or spec.origin is None:
-        raise RuntimeError("casadata is not installed in the comparison's environment")
-    data = Path(spec.origin).parent / "__data__"
-    config = scratch / "casasiteconfig.py"
-    config.write_text(
-        f"measurespath = {str(data)!r}\ndatapath = [{str(data)!r}]\nmeasures_auto_update = False\n"
-        "data_auto_update = False\nnologger = True\nnogui = True\nagg = True\n"
-        f"cachedir = {str(scratch / 'cache')!r}\n"
-    )
-    (scratch / "cache").mkdir(exist_ok=True)
-    environ = os.environ | {"CASASITECONFIG": str(config.resolve()), "HOME": str(scratch.resolve())}
+    environ = configured(scratch)
     try:
         done = run([sys.executable, str(Path(__file__).resolve()), "--casa", str(ms.resolve())], cwd=scratch, env=environ)
     except Failed as refused:
