@@ -9,6 +9,8 @@ pub(crate) enum Level {
     Door,
     /// One task each; two of them never depend on each other.
     Work,
+    /// What composes the work of many data sets.
+    Composition,
     /// Test data; never published. May open several C libraries.
     Fixtures,
     /// The program.
@@ -26,10 +28,20 @@ pub(crate) const LEVELS: &[(&str, Level)] = &[
     ("casacore-sys", Level::Door),
     ("casacore", Level::Door),
     ("subband-io", Level::Door),
+    ("products-db", Level::Door),
+    ("fits-header-cache", Level::Door),
     ("ms-writer", Level::Work),
+    ("ms-columns", Level::Work),
+    ("sky-model", Level::Work),
+    ("gain-solve", Level::Work),
+    ("cal-tables", Level::Work),
+    ("flagger", Level::Work),
+    ("tile-validate", Level::Work),
+    ("report", Level::Work),
     ("ms-meta-cache", Level::Work),
     ("calib-model", Level::Work),
     ("flag-stats", Level::Work),
+    ("orchestrator", Level::Composition),
     ("fixtures", Level::Fixtures),
     ("contimg", Level::Program),
     ("benches", Level::Development),
@@ -45,7 +57,18 @@ pub(crate) const WITHIN_A_LEVEL: &[(&str, &str)] = &[
 ];
 
 /// Packages that reach no C or C++ code at all, so that they build and test with nothing installed.
-pub(crate) const WITHOUT_C: &[&str] = &["vis-types", "stamped-cache", "publish", "astrometry", "calib-model", "xtask"];
+pub(crate) const WITHOUT_C: &[&str] = &[
+    "vis-types",
+    "stamped-cache",
+    "publish",
+    "astrometry",
+    "calib-model",
+    "sky-model",
+    "gain-solve",
+    "flagger",
+    "report",
+    "xtask",
+];
 
 /// The packages that may reach a C library without going through another package of ours, by the library's `links` name.
 /// [`Level::Fixtures`] may reach any; `benches` reaches HDF5 for the plain ways that ours are compared with.
@@ -54,6 +77,8 @@ pub(crate) const DOORS: &[(&str, &[&str])] = &[
     ("contimg_casacore_shim", &["casacore-sys"]),
     ("hdf5", &["subband-io", "benches"]),
     ("hdf5src", &["subband-io", "benches"]),
+    ("sqlite3", &["products-db", "benches"]),
+    ("cfitsio", &["fits-header-cache", "benches"]),
     ("libdeflate", &["subband-io"]),
     ("lzf", &["subband-io", "benches"]),
     // HDF5's.

@@ -1,0 +1,1 @@
+//! CASA calibration tables, read and written.

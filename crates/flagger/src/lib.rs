@@ -1,0 +1,1 @@
+//! Flags for visibilities before they are calibrated; arrays in, arrays out.

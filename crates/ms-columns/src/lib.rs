@@ -1,0 +1,1 @@
+//! Columns of a Measurement Set, replaced whole or not at all; named versions of its flags.

@@ -1,0 +1,1 @@
+//! Stages of many data sets in parallel, isolated and resumable.

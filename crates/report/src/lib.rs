@@ -1,0 +1,1 @@
+//! Self-contained pages: tables, plots and pictures in one HTML file.

@@ -1,0 +1,1 @@
+//! Sky models from the common text formats.

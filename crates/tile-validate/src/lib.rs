@@ -1,0 +1,1 @@
+//! A mosaic's tiles judged in one pass.
