@@ -7,7 +7,7 @@ use vis_types::{Correlation, Frame};
 #[non_exhaustive]
 pub enum Error {
     /// A number of a component is not usable.
-    #[error("component {component}: {what} is {value}\nhint: {hint}")]
+    #[error("component {component}: {what} is {value}")]
     Component {
         /// The component's name, or `#` and its position in the model.
         component: String,
@@ -19,7 +19,7 @@ pub enum Error {
         hint: &'static str,
     },
     /// A spectrum has no finite value at a frequency, or its table does not reach it.
-    #[error("component {component}: {problem} at {freq_hz} Hz\nhint: {hint}")]
+    #[error("component {component}: {problem} at {freq_hz} Hz")]
     Spectrum {
         /// The component's name, or `#` and its position in the model.
         component: String,
@@ -31,9 +31,7 @@ pub enum Error {
         hint: &'static str,
     },
     /// The beam gave a value that is not a finite number.
-    #[error(
-        "component {component}: the beam is {value} at {freq_hz} Hz in field {field}\nhint: the beam's function must give finite values for every component and channel"
-    )]
+    #[error("component {component}: the beam is {value} at {freq_hz} Hz in field {field}")]
     Beam {
         /// The component's name, or `#` and its position in the model.
         component: String,
@@ -46,7 +44,7 @@ pub enum Error {
     },
     /// A component is on or behind the horizon of a field's tangent plane (n ≤ 0).
     #[error(
-        "component {component} is {angle_deg:.3}° from the phase centre of field {field}: below the horizon of its tangent plane\nhint: leave it out of this field, or select other fields"
+        "component {component} is {angle_deg:.3}° from the phase centre of field {field}: below the horizon of its tangent plane"
     )]
     BelowHorizon {
         /// The component's name, or `#` and its position in the model.
@@ -57,9 +55,7 @@ pub enum Error {
         angle_deg: f64,
     },
     /// Direction cosines with l² + m² > 1 are no direction.
-    #[error(
-        "component {component}: l² + m² is {sum}, more than 1\nhint: l and m are direction cosines, not degrees or arcseconds"
-    )]
+    #[error("component {component}: l² + m² is {sum}, more than 1")]
     Cosines {
         /// The component's name, or `#` and its position in the model.
         component: String,
@@ -67,9 +63,7 @@ pub enum Error {
         sum: f64,
     },
     /// Two directions that must be compared are given in different frames.
-    #[error(
-        "{what} is in frame {found:?}, the phase centre of field {field} in {expected:?}\nhint: convert directions first (crate `astrometry`)"
-    )]
+    #[error("{what} is in frame {found:?}, the phase centre of field {field} in {expected:?}")]
     Frame {
         /// Which direction: a component by its name, or the pointing centre.
         what: String,
@@ -81,9 +75,7 @@ pub enum Error {
         expected: Frame,
     },
     /// A direction of a field is not a pair of finite angles with a latitude within ±90°.
-    #[error(
-        "field {field}: the {what} is ({lon_rad}, {lat_rad}) rad\nhint: directions are radians, latitudes within ±π/2"
-    )]
+    #[error("field {field}: the {what} is ({lon_rad}, {lat_rad}) rad")]
     Field {
         /// Position of the field in the request.
         field: usize,
@@ -95,9 +87,7 @@ pub enum Error {
         lat_rad: f64,
     },
     /// A channel's frequency is not a positive finite number.
-    #[error(
-        "window {window}, channel {channel}: the frequency is {freq_hz} Hz\nhint: frequencies are positive, in hertz"
-    )]
+    #[error("window {window}, channel {channel}: the frequency is {freq_hz} Hz")]
     Frequency {
         /// Position of the window in the request.
         window: usize,
@@ -107,7 +97,7 @@ pub enum Error {
         freq_hz: f64,
     },
     /// A selected row's UVW is not finite.
-    #[error("row {row}: UVW is {uvw_m:?} m\nhint: leave the row out of the selection")]
+    #[error("row {row}: UVW is {uvw_m:?} m")]
     Uvw {
         /// The row.
         row: usize,
@@ -135,11 +125,31 @@ pub enum Error {
         expected: usize,
     },
     /// Correlations of linear and circular feeds were asked for at once, or none, or one twice.
-    #[error(
-        "cannot predict the correlations {0:?} together\nhint: ask for linear (XX, XY, YX, YY), circular (RR, RL, LR, LL) or Stokes (I, Q, U, V) ones, each once"
-    )]
+    #[error("cannot predict the correlations {0:?} together")]
     Correlations(Vec<Correlation>),
     /// The processor lacks the vector instructions that the options name.
-    #[error("this processor has no {0}\nhint: use Instructions::Best")]
+    #[error("this processor has no {0}")]
     Instructions(&'static str),
+}
+
+impl Error {
+    /// What to try.
+    #[must_use]
+    pub const fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Component { hint, .. } | Self::Spectrum { hint, .. } => hint,
+            Self::Beam { .. } => "the beam's function must give finite values for every component and channel",
+            Self::BelowHorizon { .. } => "leave it out of this field, or select other fields",
+            Self::Cosines { .. } => "l and m are direction cosines, not degrees or arcseconds",
+            Self::Frame { .. } => "convert directions first (crate `astrometry`)",
+            Self::Field { .. } => "directions are radians, latitudes within ±π/2",
+            Self::Frequency { .. } => "frequencies are positive, in hertz",
+            Self::Uvw { .. } => "leave the row out of the selection",
+            Self::Correlations(..) => {
+                "ask for linear (XX, XY, YX, YY), circular (RR, RL, LR, LL) or Stokes (I, Q, U, V) ones, each once"
+            }
+            Self::Instructions(..) => "use Instructions::Best",
+            Self::RowField { .. } | Self::Length { .. } => return None,
+        })
+    }
 }

@@ -2,9 +2,8 @@
 
 use std::f64::consts::{LN_2, PI};
 
-use vis_types::{Direction, SPEED_OF_LIGHT_M_PER_S};
+use vis_types::{Direction, Position, SPEED_OF_LIGHT_M_PER_S};
 
-use crate::model::Position;
 use crate::{Error, Shape, SkyModel};
 
 /// The directions of east, north and the centre of a tangent plane as unit vectors of the sphere: the axes of u, v and w

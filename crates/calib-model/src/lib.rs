@@ -54,10 +54,10 @@ mod terms;
 
 pub use beam::{Beam, BeamFunction, BeamPoint};
 pub use error::Error;
-pub use model::{Component, Position, Shape, SkyModel, Spectrum};
+pub use model::SkyModel;
 pub use predictor::{Caching, Counts, Field, Instructions, Mode, Options, Predictor, Rows, Selection, Window};
 
-pub use vis_types::{Complex32, Correlation, Direction, Frame};
+pub use vis_types::{Complex32, Component, Correlation, Direction, Frame, Position, Shape, Spectrum};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

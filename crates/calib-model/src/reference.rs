@@ -6,10 +6,9 @@
 use std::f64::consts::{LN_2, PI, TAU};
 
 use num_complex::{Complex32, Complex64};
-use vis_types::{Correlation, Direction, SPEED_OF_LIGHT_M_PER_S};
+use vis_types::{Correlation, Direction, Position, SPEED_OF_LIGHT_M_PER_S};
 
 use crate::beam::{Beam, BeamPoint};
-use crate::model::Position;
 use crate::predictor::{Selection, check, check_field};
 use crate::{Component, Error, Field, Mode, Rows, Shape, SkyModel, Window};
 

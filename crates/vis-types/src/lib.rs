@@ -31,6 +31,7 @@
 
 mod axes;
 mod block;
+mod component;
 mod header;
 mod metadata;
 mod sky;
@@ -38,6 +39,7 @@ mod units;
 
 pub use axes::{Baseline, ChannelWindow, Correlation, Row, RowAxis};
 pub use block::{Flags, Slab, VisBlock, Weights};
+pub use component::{Component, Position, Shape, Spectrum};
 pub use header::{Antenna, FilePhasing, PhaseCentre, Telescope, VisHeader};
 pub use metadata::{
     DataDescription, Field, FieldDirection, MsAntenna, MsColumn, MsLayout, MsManager, MsMetadata, MsRows, MsSubtables,

@@ -59,7 +59,7 @@ fn numbers_that_make_no_sky() {
     let refuse =
         |component: Component| SkyModel::new(vec![good(), component]).expect_err("must be refused").to_string();
     let message = refuse(named(sky(0.0, 0.3), Spectrum::flat(f64::NAN)));
-    assert_eq!(message, "component 3C 0: a flux is NaN\nhint: fluxes must be finite, in jansky");
+    assert_eq!(message, "component 3C 0: a flux is NaN");
     assert!(
         refuse(Component { name: String::new(), ..named(sky(0.0, 90.0), Spectrum::flat(1.0)) })
             .starts_with("component #1: the latitude is 90")
