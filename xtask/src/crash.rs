@@ -13,10 +13,11 @@ use crate::workspace::{self, cargo};
 const HELP: &str = "\
 Bad input, full disks, signals and `kill -9`: the crash tests of contimg with larger counts.
 
-Usage: cargo xtask crash [--kills N] [--mutations N] [--truncations N] [--signals N] [--disks N] [--seed N]
+Usage: cargo xtask crash [--kills N] [--mutations N] [--tables N] [--truncations N] [--signals N] [--disks N] [--seed N]
 
   --kills N        of the program, and as many of its worker (default 100)
-  --mutations N    files with wrong bytes (default 1000)
+  --mutations N    UVH5 files with wrong bytes (default 1000)
+  --tables N       Measurement Sets with a damaged file, under `meta` and `flags` (default 1000)
   --truncations N  lengths of a file cut short (default 100)
   --signals N      SIGINT and SIGTERM at random moments (default 50)
   --disks N        steps in the size of a disk, in its number of files, and in what is left of it (default 64)
@@ -65,7 +66,14 @@ pub(crate) fn run(args: &[String]) -> Outcome {
 fn parse(args: &[String]) -> Result<Option<Options>, Problem> {
     use lexopt::prelude::*;
     let mut options = Options {
-        counts: vec![("KILLS", 100), ("MUTATIONS", 1000), ("TRUNCATIONS", 100), ("SIGNALS", 50), ("DISKS", 64)],
+        counts: vec![
+            ("KILLS", 100),
+            ("MUTATIONS", 1000),
+            ("TABLES", 1000),
+            ("TRUNCATIONS", 100),
+            ("SIGNALS", 50),
+            ("DISKS", 64),
+        ],
         seed: 110,
     };
     let mut parser = lexopt::Parser::from_args(args);

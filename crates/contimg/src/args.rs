@@ -6,7 +6,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 use vis_types::Direction;
 
-use crate::size::Bytes;
+use crate::{
+    isolate::{LimitArgs, Limits},
+    size::Bytes,
+};
 
 /// The fast path of a radio interferometer's continuum pipeline.
 ///
@@ -42,6 +45,17 @@ pub(crate) enum Command {
         /// Process id of the program that asks.
         parent: u32,
     },
+}
+
+impl Command {
+    /// The limits of the process in which a command that opens tables runs ([`crate::isolate`]); none for the others.
+    pub(crate) fn limits(&self) -> Option<Limits> {
+        match self {
+            Self::Meta(args) => Some(args.limits.or(Bytes(1 << 30), 120)),
+            Self::Flags(args) => Some(args.limits.or(Bytes(2 << 30), 1800)),
+            _ => None,
+        }
+    }
 }
 
 /// Which files, and how they form groups.
@@ -355,6 +369,8 @@ pub(crate) struct FlagsArgs {
     /// With `--json`: antenna × channel and time × channel too.
     #[arg(long, requires = "json")]
     pub matrices: bool,
+    #[command(flatten)]
+    pub limits: LimitArgs,
 }
 
 /// What flags are counted by.
@@ -377,7 +393,8 @@ pub(crate) enum FlagsBy {
   contimg meta 2026-01-25T00:05:19.ms --explain     and whether it was read again, and why
   contimg meta 2026-01-25T00:05:19.ms --json | jq '.metadata.subtables.windows[].freq_hz[0]'
 
-Foreign or damaged sets can crash casacore, and the program with it; nothing is written to the set.")]
+The set is opened in a process of its own, with limits: one that crashes casacore ends with a message and exit code 4.
+Nothing is written to the set.")]
 pub(crate) struct MetaArgs {
     /// The set.
     #[arg(value_name = "MS")]
@@ -394,6 +411,8 @@ pub(crate) struct MetaArgs {
     /// Read everything again and remember nothing.
     #[arg(long, conflicts_with = "cache")]
     pub no_cache: bool,
+    #[command(flatten)]
+    pub limits: LimitArgs,
 }
 
 #[cfg(test)]

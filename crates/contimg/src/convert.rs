@@ -213,7 +213,7 @@ fn convert(args: &ConvertArgs, group: &Candidate, output: &Path, stop: &Stop, ti
         memory: args.memory.0,
         parent_memory: own_memory(),
         threads: threads(args.threads),
-        command_line: std::env::args().collect::<Vec<_>>().join(" "),
+        command_line: crate::isolate::command_line(),
     };
     let bar = progress::bar(group.rows, title.to_owned(), args.quiet);
     let mut warnings = Vec::new();

@@ -14,10 +14,15 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 use subband_io::FileSummary;
 
-use crate::{output::errln, survey::chain, worker};
+use crate::{
+    isolate::{self, Limits},
+    output::errln,
+    size::Bytes,
+    survey::chain,
+};
 
 /// Memory that a reading process may allocate. Headers take a few megabytes; a damaged file may ask for anything.
-const MEMORY: u64 = 1 << 30;
+const LIMITS: Limits = Limits { memory: Bytes(1 << 30), cpu_s: None };
 /// Longer messages are not ours.
 const LONGEST: u32 = 1 << 24;
 
@@ -92,7 +97,7 @@ impl Drop for Readers {
 
 /// Answers requests from stdin on stdout until there is none.
 pub(crate) fn run(parent: u32) -> ExitCode {
-    match worker::confine(parent, MEMORY).and_then(|()| answer(&mut io::stdin().lock(), &mut io::stdout().lock())) {
+    match isolate::confine(parent, LIMITS).and_then(|()| answer(&mut io::stdin().lock(), &mut io::stdout().lock())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             errln!("error: `contimg __headers` is started by `contimg`: {error}");

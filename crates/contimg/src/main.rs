@@ -9,6 +9,7 @@ mod demo;
 mod failure;
 mod flags;
 mod headers;
+mod isolate;
 mod meta;
 mod output;
 mod picture;
@@ -26,24 +27,23 @@ use clap::Parser;
 
 use crate::{
     args::{Cli, Command},
+    failure::{Class, Failure},
     output::errln,
 };
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let (arguments, parent) = isolate::arguments();
+    let cli = Cli::parse_from(&arguments);
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_env_filter(tracing_subscriber::EnvFilter::from_env("CONTIMG_LOG"))
         .init();
-    let result = match &cli.command {
-        Command::Plan(args) => plan::run(args),
-        Command::Convert(args) => convert::run(args),
-        Command::Demo(args) => demo::run(args),
-        Command::Clean(args) => clean::run(args),
-        Command::Flags(args) => flags::run(args),
-        Command::Meta(args) => meta::run(args),
-        Command::Worker => return worker::run(),
-        Command::Headers { parent } => return headers::run(*parent),
+    let result = match (cli.command.limits(), parent) {
+        (Some(limits), None) => isolate::run(&arguments, limits),
+        (Some(limits), Some(parent)) => isolate::confine(parent, limits)
+            .map_err(|error| Failure::io(Class::Worker, "cannot limit the process that opens the tables", &error))
+            .and_then(|()| run(&cli.command)),
+        (None, _) => run(&cli.command),
     };
     match result {
         Ok(code) => code,
@@ -51,5 +51,18 @@ fn main() -> ExitCode {
             errln!("{failure}");
             ExitCode::from(failure.class.exit_code())
         }
+    }
+}
+
+fn run(command: &Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Plan(args) => plan::run(args),
+        Command::Convert(args) => convert::run(args),
+        Command::Demo(args) => demo::run(args),
+        Command::Clean(args) => clean::run(args),
+        Command::Flags(args) => flags::run(args),
+        Command::Meta(args) => meta::run(args),
+        Command::Worker => Ok(worker::run()),
+        Command::Headers { parent } => Ok(headers::run(*parent)),
     }
 }

@@ -19,8 +19,10 @@ use crate::{
     args::{CentreArg, Column, Missing, Phasing, SetArgs, WeightSpectrum, Windows},
     budget::{BASE_BYTES, Demand, Fit},
     failure::{Class, Failure},
+    isolate::{Limits, confine},
     output::errln,
     protocol::{Job, Message, Outcome},
+    size::Bytes,
     survey::of_input,
 };
 
@@ -38,7 +40,9 @@ pub(crate) fn run() -> ExitCode {
             return ExitCode::from(Class::Usage.exit_code());
         }
     };
-    if let Err(error) = confine(job.parent, job.memory.saturating_mul(4) + (1 << 30)) {
+    if let Err(error) =
+        confine(job.parent, Limits { memory: Bytes(job.memory.saturating_mul(4) + (1 << 30)), cpu_s: None })
+    {
         send(&Message::Failed(Failure::io(Class::Worker, "cannot limit the worker process", &error)));
         return ExitCode::FAILURE;
     }
@@ -60,19 +64,6 @@ fn send(message: &Message) {
     let mut stdout = std::io::stdout().lock();
     // Without a reader there is nobody to tell; the parent's end ends us too.
     let _ = stdout.write_all(line.as_bytes()).and_then(|()| stdout.flush());
-}
-
-/// Dies with the parent, leaves no core file, and cannot allocate more than `memory`.
-pub(crate) fn confine(parent: u32, memory: u64) -> std::io::Result<()> {
-    use rustix::process::{Resource, Rlimit, Signal, getppid, set_parent_process_death_signal, setrlimit};
-    set_parent_process_death_signal(Some(Signal::KILL))?;
-    if getppid().is_none_or(|p| p.as_raw_nonzero().get() as u32 != parent) {
-        return Err(std::io::Error::other("the parent process is gone"));
-    }
-    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
-    // A damaged file may ask for anything; an allocation beyond this fails instead of taking the machine with it.
-    setrlimit(Resource::Data, Rlimit { current: Some(memory), maximum: Some(memory) })?;
-    Ok(())
 }
 
 fn of_output(error: &ms_writer::Error) -> Failure {

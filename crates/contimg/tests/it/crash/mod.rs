@@ -5,3 +5,4 @@ mod faults;
 mod kills;
 mod places;
 mod signals;
+mod tables;
