@@ -1,0 +1,384 @@
+//! Opening a database: one writer and many readers, with the settings that make a foreign file harmless.
+
+use std::{
+    cell::Cell,
+    fs::File,
+    io::Read,
+    ops::Deref,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior, config::DbConfig};
+
+use crate::{
+    Error, Record, Result,
+    folder::WorkFolder,
+    layout::{self, Layout},
+    record, schema,
+};
+
+/// How long a statement waits for another process.
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How every SQLite file begins (https://sqlite.org/fileformat.html, section 1.3).
+const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
+
+/// Statements that a connection keeps prepared.
+const PREPARED: usize = 64;
+
+/// What a committed change survives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// A power cut: each commit is synced.
+    #[default]
+    PowerCut,
+    /// The death of any process: commits are synced by the next checkpoint.
+    ProcessDeath,
+}
+
+/// A connection that looks things up.
+///
+/// It is [`Send`], not `Sync`: a thread that looks things up opens its own, in some 100 µs.
+#[derive(Debug)]
+pub struct Reader {
+    pub(crate) connection: Connection,
+    pub(crate) path: PathBuf,
+    folder: WorkFolder,
+    pub(crate) queries: Cell<u64>,
+}
+
+/// A connection that writes, and looks things up. Writers in several processes take turns.
+#[derive(Debug)]
+pub struct Writer {
+    reader: Reader,
+}
+
+impl Reader {
+    /// Opens the database at `path` for look-ups. Nothing is created.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Damaged`], [`Error::OldLayout`], [`Error::Newer`], [`Error::Foreign`]; [`Error::Busy`]
+    /// after a minute.
+    pub fn open(path: &Path) -> Result<Self> {
+        let reader = Self::open_any(path, Access::Read)?;
+        reader.require_current()?;
+        Ok(reader)
+    }
+
+    /// Opens whatever is there.
+    pub(crate) fn open_any(path: &Path, access: Access) -> Result<Self> {
+        const DOING: &str = "opening it";
+        let path = existing(path)?;
+        let parent = path.parent().unwrap_or(Path::new("/"));
+        let folder = WorkFolder::new(parent)?;
+        // SQLite falls back to reading alone where the file is write-protected. A connection that may not write at all would
+        // leave the files of the write-ahead log behind. The path is absolute, so that it cannot be one of SQLite's URIs.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&path, flags).map_err(|e| Error::of(&path, DOING, e))?;
+        harden(&connection).map_err(|e| Error::of(&path, DOING, e))?;
+        let reader = Self { connection, path, folder, queries: Cell::new(0) };
+        if access == Access::Read {
+            reader.connection.pragma_update(None, "query_only", true).map_err(|e| reader.failed(DOING, e))?;
+        }
+        Ok(reader)
+    }
+
+    fn require_current(&self) -> Result<()> {
+        let path = self.path.clone();
+        match self.layout()? {
+            Layout::Current { version } if version == schema::VERSION => Ok(()),
+            Layout::Current { version } if version > schema::VERSION => {
+                Err(Error::Newer { path, found: version, known: schema::VERSION })
+            }
+            Layout::Foreign { tables } => Err(Error::Foreign { path, tables }),
+            layout => Err(Error::OldLayout { path, layout }),
+        }
+    }
+
+    pub(crate) fn layout(&self) -> Result<Layout> {
+        layout::of(&self.connection).map_err(|e| self.failed("reading its layout", e))
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The folder to which stored paths are relative.
+    #[must_use]
+    pub fn folder(&self) -> &WorkFolder {
+        &self.folder
+    }
+
+    /// How many queries look-ups have run through this connection so far.
+    #[must_use]
+    pub fn queries(&self) -> u64 {
+        self.queries.get()
+    }
+
+    pub(crate) fn failed(&self, doing: &'static str, source: rusqlite::Error) -> Error {
+        Error::of(&self.path, doing, source)
+    }
+
+    /// Runs a look-up: `sql`, prepared once, with `bind`ed values; `take` reads each row. The one place where look-ups run,
+    /// so that [`Reader::queries`] counts all of them.
+    pub(crate) fn query(
+        &self,
+        doing: &'static str,
+        sql: &str,
+        values: impl rusqlite::Params,
+        mut take: impl FnMut(&rusqlite::Row<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(|e| self.failed(doing, e))?;
+        self.queries.set(self.queries.get() + 1);
+        let mut rows = statement.query(values).map_err(|e| self.failed(doing, e))?;
+        while let Some(row) = rows.next().map_err(|e| self.failed(doing, e))? {
+            take(row)?;
+        }
+        Ok(())
+    }
+
+    /// Reads a record whose row's number is in the column before it.
+    pub(crate) fn record<R: Record>(&self, row: &rusqlite::Row<'_>, first: usize) -> Result<R> {
+        record::read(row, first).map_err(|source| Error::Value {
+            path: self.path.clone(),
+            table: R::TABLE,
+            row: row.get(first.wrapping_sub(1)).unwrap_or(-1),
+            source,
+        })
+    }
+}
+
+/// How a connection is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    Write,
+}
+
+impl Writer {
+    /// Makes a new database, with all its tables, and the folder for it. It appears under its name when it is complete.
+    ///
+    /// # Errors
+    /// [`Error::Exists`]; [`Error::Io`] and [`Error::Write`] when it cannot be written.
+    pub fn create(path: &Path) -> Result<Self> {
+        let parent = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let cannot = |doing, source| Error::Io { path: path.to_path_buf(), doing, source };
+        std::fs::create_dir_all(parent).map_err(|e| cannot("cannot make its folder", e))?;
+        let name =
+            path.file_name().ok_or_else(|| Error::Path { path: path.to_path_buf(), reason: "it names no file" })?;
+        let full = parent.canonicalize().map_err(|e| cannot("cannot find its folder", e))?.join(name);
+        if full.symlink_metadata().is_ok() {
+            return Err(Error::Exists { path: full });
+        }
+        let temporary = crate::backup::Temporary::beside(&full)?;
+        temporary.fill("creating it", |connection| {
+            // The only setting that cannot be changed later; larger pages hold more of the long keys.
+            connection.pragma_update(None, "page_size", 8192)?;
+            connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get::<_, String>(0))?;
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Exclusive)?;
+            create_tables(&transaction)?;
+            transaction.commit()
+        })?;
+        temporary.publish()?;
+        Self::open(&full)
+    }
+
+    /// Opens the database at `path` for writing.
+    ///
+    /// # Errors
+    /// As [`Reader::open`].
+    pub fn open(path: &Path) -> Result<Self> {
+        let reader = Reader::open_any(path, Access::Write)?;
+        reader.require_current()?;
+        let writer = Self { reader };
+        // A database that another program turned back into the rollback mode; a setting, not a change of what it holds.
+        let mode: String = writer
+            .connection
+            .pragma_query_value(None, "journal_mode", |row| row.get(0))
+            .map_err(|e| writer.failed("opening it", e))?;
+        if mode != "wal" {
+            writer
+                .connection
+                .pragma_update_and_check(None, "journal_mode", "wal", |row| row.get::<_, String>(0))
+                .map_err(|e| writer.failed("turning its write-ahead log on", e))?;
+        }
+        Ok(writer)
+    }
+
+    /// Opens the database at `path`, or makes it when there is nothing of that name.
+    ///
+    /// # Errors
+    /// As [`Writer::open`] and [`Writer::create`].
+    pub fn open_or_create(path: &Path) -> Result<Self> {
+        match Self::open(path) {
+            Err(Error::NotFound { .. }) => match Self::create(path) {
+                // Another process was faster.
+                Err(Error::Exists { .. }) => Self::open(path),
+                made => made,
+            },
+            opened => opened,
+        }
+    }
+
+    /// Decides what a commit survives, from now on.
+    ///
+    /// # Errors
+    /// When SQLite refuses the setting.
+    pub fn set_durability(&mut self, durability: Durability) -> Result<()> {
+        let value = match durability {
+            Durability::PowerCut => "full",
+            Durability::ProcessDeath => "normal",
+        };
+        self.connection.pragma_update(None, "synchronous", value).map_err(|e| self.failed("setting its durability", e))
+    }
+
+    /// Everything that `work` writes becomes visible at once, and durable, when it returns `Ok`; nothing of it otherwise.
+    ///
+    /// # Errors
+    /// What `work` says; [`Error::Busy`], [`Error::Write`].
+    pub fn transaction<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        const BEGIN: &str = "waiting for its turn to write";
+        let transaction = rusqlite::Transaction::new_unchecked(&self.reader.connection, TransactionBehavior::Immediate)
+            .map_err(|e| self.reader.failed(BEGIN, e))?;
+        let result = work(&Transaction { reader: &self.reader })?;
+        transaction.commit().map_err(|e| self.reader.failed("committing", e))?;
+        Ok(result)
+    }
+
+    /// Inserts rows, or changes those that are there, in one transaction. A field that is `None` leaves what is there.
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::Write`]; nothing was changed then.
+    pub fn upsert<R: Record>(&mut self, rows: &[R]) -> Result<()> {
+        self.transaction(|t| t.upsert(rows))
+    }
+}
+
+impl Deref for Writer {
+    type Target = Reader;
+
+    fn deref(&self) -> &Reader {
+        &self.reader
+    }
+}
+
+/// A transaction that writes.
+#[derive(Debug)]
+pub struct Transaction<'a> {
+    pub(crate) reader: &'a Reader,
+}
+
+impl Transaction<'_> {
+    /// Inserts rows, or changes those that are there. A field that is `None` leaves what is there.
+    ///
+    /// # Errors
+    /// [`Error::Write`], [`Error::Query`].
+    pub fn upsert<R: Record>(&self, rows: &[R]) -> Result<()> {
+        const DOING: &str = "writing rows";
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let failed = |e| self.reader.failed(DOING, e);
+        let mut statement = self.reader.connection.prepare_cached(&record::upsert_of::<R>()).map_err(failed)?;
+        for row in rows {
+            record::bind(row, &mut statement).and_then(|()| statement.raw_execute()).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Removes the rows of these files, as far as there are any; how many there were.
+    ///
+    /// # Errors
+    /// [`Error::Path`], [`Error::Write`], [`Error::Query`].
+    pub fn remove<R: crate::ByPath, P: AsRef<Path>>(&self, paths: &[P]) -> Result<usize> {
+        let keys = self.reader.path_keys(paths)?;
+        let sql = format!("DELETE FROM \"{}\" WHERE path IN (SELECT value FROM json_each(?1))", R::TABLE);
+        let json = crate::keys::json(&keys);
+        self.execute("removing rows", &sql, [json])
+    }
+
+    pub(crate) fn execute(&self, doing: &'static str, sql: &str, values: impl rusqlite::Params) -> Result<usize> {
+        let failed = |e| self.reader.failed(doing, e);
+        self.reader.connection.prepare_cached(sql).map_err(failed)?.execute(values).map_err(failed)
+    }
+}
+
+impl Deref for Transaction<'_> {
+    type Target = Reader;
+
+    fn deref(&self) -> &Reader {
+        self.reader
+    }
+}
+
+/// Creates all tables and their indexes, and says whose they are.
+pub(crate) fn create_tables(connection: &Connection) -> rusqlite::Result<()> {
+    for table in schema::TABLES {
+        connection.execute_batch(&table.create(table.name))?;
+        table.create_indexes().try_for_each(|sql| connection.execute_batch(&sql))?;
+    }
+    mark(connection)
+}
+
+/// Writes into the file's header that it is of this crate and version.
+pub(crate) fn mark(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "application_id", schema::APPLICATION_ID)?;
+    connection.pragma_update(None, "user_version", schema::VERSION)
+}
+
+/// The settings of every connection. What a foreign file's schema says is never run: no triggers, no views, no functions
+/// with side effects; its shadow tables and its schema cannot be written.
+pub(crate) fn harden(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    for (setting, on) in [
+        (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
+        (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false),
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false),
+        (DbConfig::SQLITE_DBCONFIG_DQS_DML, false),
+        // A database that is attached must exist: looking must not create files.
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_ATTACH_CREATE, false),
+    ] {
+        connection.set_db_config(setting, on)?;
+    }
+    connection.set_prepared_statement_cache_capacity(PREPARED);
+    connection.pragma_update(None, "cell_size_check", true)?;
+    connection.pragma_update(None, "mmap_size", 0)?;
+    connection.pragma_update(None, "temp_store", "memory")?;
+    // KiB.
+    connection.pragma_update(None, "cache_size", -65_536)?;
+    connection.pragma_update(None, "synchronous", "full")
+}
+
+/// The absolute path of the file at `path`, through its symbolic links: the log of a database lies beside the file itself.
+///
+/// A file of a few bytes that are not SQLite's is an empty database to it, into which it would write: only a file that is
+/// really empty is taken for one.
+fn existing(path: &Path) -> Result<PathBuf> {
+    match path.canonicalize() {
+        Ok(full) if full.is_file() => {
+            let mut magic = [0; SQLITE_MAGIC.len()];
+            let opened = File::open(&full);
+            let empty = opened.as_ref().is_ok_and(|f| f.metadata().is_ok_and(|m| m.len() == 0));
+            match opened.and_then(|mut file| file.read_exact(&mut magic)) {
+                _ if empty => Ok(full),
+                Ok(()) if &magic == SQLITE_MAGIC => Ok(full),
+                Err(source) if source.kind() != std::io::ErrorKind::UnexpectedEof => {
+                    Err(Error::Io { path: full, doing: "cannot read it", source })
+                }
+                _ => Err(Error::NotSqlite { path: full }),
+            }
+        }
+        Ok(full) => Err(Error::NotFound { path: full }),
+        Err(source) if source.kind() == std::io::ErrorKind::NotFound => {
+            Err(Error::NotFound { path: path.to_path_buf() })
+        }
+        Err(source) => Err(Error::Io { path: path.to_path_buf(), doing: "cannot find it", source }),
+    }
+}
