@@ -153,9 +153,17 @@ Record describe_column(const Table& table, const ColumnDesc& desc) {
     out.define("options", Int(desc.options()));
     out.define("fixed", Bool((desc.options() & ColumnDesc::FixedShape) != 0));
     out.define("ndim", Int(desc.ndim()));
-    Vector<Int64> shape(desc.isArray() ? desc.shape().nelements() : 0);
+    IPosition fixed;
+    if (desc.isArray()) {
+        fixed = desc.shape();
+        // Where the description leaves the shape open, it was given when the table was made.
+        if (fixed.nelements() == 0 && desc.isFixedShape()) {
+            fixed = TableColumn(table, desc.name()).shapeColumn();
+        }
+    }
+    Vector<Int64> shape(fixed.nelements());
     for (uInt i = 0; i < shape.nelements(); i++) {
-        shape[i] = desc.shape()[i];
+        shape[i] = fixed[i];
     }
     out.define("shape", shape);
     out.define("comment", desc.comment());

@@ -7,6 +7,7 @@
 
 use std::fs;
 use std::io::Read;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::record::text;
@@ -18,81 +19,117 @@ const LARGEST: u64 = 256 << 20;
 /// More axes than any table has.
 const MOST_AXES: u32 = 64;
 
-/// A place in a structure file.
-#[derive(Debug)]
-struct Cursor {
-    path: PathBuf,
-    bytes: Vec<u8>,
-    at: usize,
+/// The bytes of a structure file.
+pub(crate) fn load(path: &Path) -> Result<Vec<u8>> {
+    let read = fs::File::open(path).and_then(|file| {
+        let length = file.metadata()?.len().min(LARGEST);
+        // One byte more than there are, so that the end is found without growing.
+        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0) + 1);
+        file.take(LARGEST).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    });
+    read.map_err(|source| Error::io(path, "read the table's structure", source))
 }
 
-impl Cursor {
-    fn open(path: PathBuf) -> Result<Self> {
-        let mut bytes = Vec::new();
-        let read = fs::File::open(&path).and_then(|file| file.take(LARGEST).read_to_end(&mut bytes));
-        match read {
-            Ok(_) => Ok(Self { path, bytes, at: 0 }),
-            Err(source) => Err(Error::io(path, "read the table's structure", source)),
-        }
+/// A place in a structure file, or in a part of one.
+#[derive(Debug)]
+pub(crate) struct Cursor<'a> {
+    path: &'a Path,
+    bytes: &'a [u8],
+    at: usize,
+    endian: Endian,
+}
+
+impl<'a> Cursor<'a> {
+    /// At the start of bytes in the canonical order, big endian.
+    pub(crate) fn new(path: &'a Path, bytes: &'a [u8]) -> Self {
+        Self { path, bytes, at: 0, endian: Endian::Big }
     }
 
-    fn damaged<T>(&self, found: impl Into<String>) -> Result<T> {
-        Err(Error::Damaged { path: self.path.clone(), offset: self.at, found: found.into() })
+    /// The same for bytes in a table's own order.
+    pub(crate) fn ordered(self, endian: Endian) -> Self {
+        Self { endian, ..self }
     }
 
-    fn take(&mut self, length: usize) -> Result<&[u8]> {
-        match self.at.checked_add(length).filter(|&end| end <= self.bytes.len()) {
-            Some(end) => {
-                let start = std::mem::replace(&mut self.at, end);
-                Ok(&self.bytes[start..end])
+    /// The same, further on.
+    pub(crate) fn starting(self, at: usize) -> Self {
+        Self { at, ..self }
+    }
+
+    pub(crate) fn damaged<T>(&self, found: impl Into<String>) -> Result<T> {
+        Err(Error::Damaged { path: self.path.into(), offset: self.at, found: found.into() })
+    }
+
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// How many bytes there still are.
+    pub(crate) fn left(&self) -> usize {
+        self.bytes.len().saturating_sub(self.at)
+    }
+
+    pub(crate) fn take(&mut self, length: usize) -> Result<&'a [u8]> {
+        match self.at.checked_add(length).and_then(|end| Some((end, self.bytes.get(self.at..end)?))) {
+            Some((end, part)) => {
+                self.at = end;
+                Ok(part)
             }
             None => self.damaged("it ends early"),
         }
     }
 
-    fn word<const N: usize>(&mut self) -> Result<[u8; N]> {
+    pub(crate) fn word<const N: usize>(&mut self) -> Result<[u8; N]> {
         let mut word = [0; N];
         word.copy_from_slice(self.take(N)?);
         Ok(word)
     }
 
-    fn u32(&mut self) -> Result<u32> {
-        Ok(u32::from_be_bytes(self.word()?))
+    pub(crate) fn u32(&mut self) -> Result<u32> {
+        let word = self.word()?;
+        Ok(if self.endian == Endian::Big { u32::from_be_bytes(word) } else { u32::from_le_bytes(word) })
     }
 
-    fn i32(&mut self) -> Result<i32> {
-        Ok(i32::from_be_bytes(self.word()?))
+    pub(crate) fn i32(&mut self) -> Result<i32> {
+        self.u32().map(u32::cast_signed)
     }
 
-    fn u64(&mut self) -> Result<u64> {
-        Ok(u64::from_be_bytes(self.word()?))
+    pub(crate) fn u64(&mut self) -> Result<u64> {
+        let word = self.word()?;
+        Ok(if self.endian == Endian::Big { u64::from_be_bytes(word) } else { u64::from_le_bytes(word) })
     }
 
-    fn bool(&mut self) -> Result<bool> {
+    pub(crate) fn bool(&mut self) -> Result<bool> {
         Ok(self.word::<1>()?[0] != 0)
     }
 
-    fn string(&mut self) -> Result<String> {
+    pub(crate) fn string(&mut self) -> Result<String> {
         let length = self.u32()? as usize;
         Ok(text(self.take(length)?))
     }
 
     /// `u32` in old versions, `u64` in new ones.
-    fn count(&mut self, wide: bool) -> Result<u64> {
+    pub(crate) fn count(&mut self, wide: bool) -> Result<u64> {
         if wide { self.u64() } else { self.u32().map(u64::from) }
     }
 
-    fn magic(&mut self) -> Result<()> {
+    pub(crate) fn magic(&mut self) -> Result<()> {
         if self.u32()? == MAGIC { Ok(()) } else { self.damaged("it does not begin as a casacore file") }
     }
 
     /// The start of an object: its version and the place after its end.
-    fn object(&mut self, kind: &str) -> Result<(u32, usize)> {
+    pub(crate) fn object(&mut self, kind: &str) -> Result<(u32, usize)> {
+        self.object_by(|found| found == kind.as_bytes(), kind)
+    }
+
+    /// As [`Self::object`], of the types that `is` accepts; `kind` names them.
+    pub(crate) fn object_by(&mut self, is: impl Fn(&[u8]) -> bool, kind: &str) -> Result<(u32, usize)> {
         let start = self.at;
         let length = self.u32()? as usize;
-        let found = self.string()?;
-        if found != kind {
-            return self.damaged(format!("`{found}` where `{kind}` was expected"));
+        let found = self.u32()? as usize;
+        let found = self.take(found)?;
+        if !is(found) {
+            return self.damaged(format!("`{}` where `{kind}` was expected", text(found)));
         }
         let version = self.u32()?;
         match start.checked_add(length).filter(|&end| end >= self.at && end <= self.bytes.len()) {
@@ -102,7 +139,7 @@ impl Cursor {
     }
 
     /// Passes over an object of any kind.
-    fn skip_object(&mut self) -> Result<()> {
+    pub(crate) fn skip_object(&mut self) -> Result<()> {
         let length = self.u32()? as usize;
         match length.checked_sub(4) {
             Some(rest) => self.take(rest).map(|_| ()),
@@ -111,7 +148,7 @@ impl Cursor {
     }
 
     /// A shape in casacore's order, first axis fastest.
-    fn shape(&mut self) -> Result<Vec<u64>> {
+    pub(crate) fn shape(&mut self) -> Result<Vec<u64>> {
         let (version, _) = self.object("IPosition")?;
         let axes = self.u32()?;
         if axes > MOST_AXES {
@@ -119,14 +156,14 @@ impl Cursor {
         }
         (0..axes)
             .map(|_| {
-                let length = if version == 1 { i64::from(self.i32()?) } else { i64::from_be_bytes(self.word()?) };
+                let length = if version == 1 { i64::from(self.i32()?) } else { self.u64()?.cast_signed() };
                 u64::try_from(length).or_else(|_| self.damaged("a negative length in a shape"))
             })
             .collect()
     }
 
     /// A block of unsigned integers, of the width that its length says.
-    fn block(&mut self) -> Result<Vec<u64>> {
+    pub(crate) fn block(&mut self) -> Result<Vec<u64>> {
         let (_, end) = self.object("Block")?;
         let count = self.u32()? as usize;
         let wide = match end.checked_sub(self.at) {
@@ -138,48 +175,87 @@ impl Cursor {
     }
 }
 
-/// What `table.dat` says about where columns are.
+/// What `table.dat` says: the structure of the table, and where columns are.
 #[derive(Debug)]
 pub(crate) struct TableDat {
+    /// The number of rows when it was last written; `table.lock` may know a newer one.
+    pub(crate) rows: u64,
     pub(crate) endian: Endian,
     /// Whether every data manager has files of its own (not one file for all).
     pub(crate) separate_files: bool,
     /// Type and number of each data manager.
     pub(crate) managers: Vec<(String, u32)>,
     columns: Vec<StoredColumn>,
+    path: PathBuf,
+    bytes: Vec<u8>,
+    /// Where the table's keywords are in `bytes`.
+    keywords: Range<usize>,
+    /// Where what the data managers noted is in `bytes`.
+    notes: usize,
 }
 
 /// A column and the number of the data manager that holds it.
 #[derive(Debug)]
 pub(crate) struct StoredColumn {
-    name: String,
-    array: bool,
+    /// Its name. A renamed column's first name is of no interest.
+    pub(crate) name: String,
+    pub(crate) array: bool,
     pub(crate) kind: Option<DataType>,
     pub(crate) manager: u32,
+    /// casacore's number of its type.
+    pub(crate) code: i32,
+    /// casacore's options: 1 direct, 2 undefined, 4 fixed shape.
+    pub(crate) options: i32,
+    /// The number of axes, 0 or less where it is not fixed.
+    pub(crate) axes: i32,
+    /// The fixed shape in casacore's order, first axis fastest; of the description.
+    pub(crate) described: Vec<u64>,
+    /// The same, of the table.
+    pub(crate) shape: Option<Vec<u64>>,
+    pub(crate) max_length: u32,
+    pub(crate) comment: String,
+    /// Where its keywords are in the file.
+    keywords: Range<usize>,
+}
+
+/// What a `table.dat` that [`TableDat`] does not read is.
+#[derive(Debug)]
+pub(crate) enum Foreign {
+    /// A table of another kind: a selection or concatenation of others.
+    Kind(String),
+    /// A version of the format that is not known here.
+    Version,
 }
 
 impl TableDat {
     /// Reads the `table.dat` of a plain table; none for others (selections, concatenations) and for old versions.
     pub(crate) fn read(table: &Path) -> Result<Option<Self>> {
-        let mut c = Cursor::open(table.join("table.dat"))?;
+        Self::read_plain(table).map(std::result::Result::ok)
+    }
+
+    /// As [`Self::read`], and says what else it is.
+    pub(crate) fn read_plain(table: &Path) -> Result<std::result::Result<Self, Foreign>> {
+        let path = table.join("table.dat");
+        let bytes = load(&path)?;
+        let mut c = Cursor::new(&path, &bytes);
         c.magic()?;
         let (version, _) = c.object("Table")?;
         if !(2..=3).contains(&version) {
-            return Ok(None);
+            return Ok(Err(Foreign::Version));
         }
-        c.count(version > 2)?;
+        let rows = c.count(version > 2)?;
         let endian = if c.u32()? == 0 { Endian::Big } else { Endian::Little };
         let kind = c.string()?;
         if kind != "PlainTable" {
-            return Ok(None);
+            return Ok(Err(Foreign::Kind(kind)));
         }
-        let mut columns = Self::columns(&mut c)?;
+        let (mut columns, keywords) = Self::columns(&mut c)?;
 
         let set = c.i32()?;
         let wide = match set {
             -2 => false,
             -3 => true,
-            _ => return Ok(None),
+            _ => return Ok(Err(Foreign::Version)),
         };
         c.count(wide)?;
         let separate_files = if wide {
@@ -197,23 +273,26 @@ impl TableDat {
             if c.u32()? != 2 {
                 return c.damaged("an unknown version of a column");
             }
-            column.name = c.string()?;
+            c.string()?; // its first name
             c.u32()?;
             column.manager = c.u32()?;
             if column.array && c.bool()? {
-                c.shape()?;
+                column.shape = Some(c.shape()?);
             }
         }
-        Ok(Some(Self { endian, separate_files, managers, columns }))
+        let notes = c.at;
+        Ok(Ok(Self { rows, endian, separate_files, managers, columns, keywords, notes, path, bytes }))
     }
 
     /// The columns in the order of the description, which is that of the column set.
-    fn columns(c: &mut Cursor) -> Result<Vec<StoredColumn>> {
+    fn columns(c: &mut Cursor<'_>) -> Result<(Vec<StoredColumn>, Range<usize>)> {
         let (version, end) = c.object("TableDesc")?;
         c.string()?;
         c.string()?;
         c.string()?;
+        let keywords = c.at;
         c.skip_object()?;
+        let keywords = keywords..c.at;
         if version > 1 {
             c.skip_object()?;
         }
@@ -222,10 +301,10 @@ impl TableDat {
         if c.at != end {
             return c.damaged("a table description that does not end where it says");
         }
-        Ok(columns)
+        Ok((columns, keywords))
     }
 
-    fn column_desc(c: &mut Cursor) -> Result<StoredColumn> {
+    fn column_desc(c: &mut Cursor<'_>) -> Result<StoredColumn> {
         c.u32()?;
         let class = c.string()?;
         let scalar = class.starts_with("Scalar");
@@ -234,18 +313,16 @@ impl TableDat {
             return c.damaged(format!("a column of class {class}"));
         }
         c.u32()?;
-        let name = c.string()?;
-        for _ in 0..3 {
-            c.string()?;
+        let (name, comment) = (c.string()?, c.string()?);
+        for _ in 0..2 {
+            c.string()?; // the kind and group of data manager that were asked for
         }
-        let code = c.i32()?;
-        c.i32()?;
-        c.i32()?;
-        if array {
-            c.shape()?;
-        }
-        c.u32()?;
+        let (code, options, axes) = (c.i32()?, c.i32()?, c.i32()?);
+        let described = if array { c.shape()? } else { Vec::new() };
+        let max_length = c.u32()?;
+        let keywords = c.at;
         c.skip_object()?;
+        let keywords = keywords..c.at;
         c.u32()?;
         let kind = DataType::from_code(code);
         if array {
@@ -260,7 +337,42 @@ impl TableDat {
                 None => return c.damaged(format!("a scalar column of type {code}")),
             }
         }
-        Ok(StoredColumn { name, array, kind, manager: 0 })
+        let (manager, shape) = (0, None);
+        Ok(StoredColumn {
+            name,
+            array,
+            kind,
+            manager,
+            code,
+            options,
+            axes,
+            described,
+            shape,
+            max_length,
+            comment,
+            keywords,
+        })
+    }
+
+    /// The columns in the order of the description.
+    pub(crate) fn all_columns(&self) -> &[StoredColumn] {
+        &self.columns
+    }
+
+    /// At the start of the table's keywords, or of a column's.
+    pub(crate) fn keywords(&self, column: Option<&StoredColumn>) -> Cursor<'_> {
+        let range = column.map_or(&self.keywords, |column| &column.keywords);
+        Cursor::new(&self.path, &self.bytes[..range.end]).starting(range.start)
+    }
+
+    /// What each data manager noted, in the order of [`Self::managers`].
+    pub(crate) fn notes(&self) -> Result<Vec<&[u8]>> {
+        let mut c = Cursor::new(&self.path, &self.bytes).starting(self.notes);
+        let note = |_| {
+            let length = c.u32()? as usize;
+            c.take(length)
+        };
+        self.managers.iter().map(note).collect()
     }
 
     pub(crate) fn column(&self, name: &str) -> Option<&StoredColumn> {
@@ -283,6 +395,10 @@ pub(crate) struct TiledHeader {
     pub(crate) cubes: Vec<Cube>,
     /// For a tiled shape manager: last row, cube and last position of each run of rows.
     pub(crate) runs: Vec<Run>,
+    /// The manager's name.
+    pub(crate) name: String,
+    /// The shape of new tiles, in casacore's order, for the managers that have one.
+    pub(crate) default_tile: Option<Vec<u64>>,
 }
 
 /// A set of tiles, in casacore's order of axes.
@@ -304,17 +420,17 @@ pub(crate) struct Run {
 }
 
 impl TiledHeader {
-    /// Reads the header file of a TiledColumnStMan or TiledShapeStMan, named by `manager`.
+    /// Reads the header file of a tiled manager, named by `manager`.
     pub(crate) fn read(path: PathBuf, manager: &str) -> Result<Self> {
-        let mut c = Cursor::open(path)?;
+        let bytes = load(&path)?;
+        let mut c = Cursor::new(&path, &bytes);
         c.magic()?;
         c.object(manager)?;
-        if manager == "TiledColumnStMan" {
-            c.shape()?;
-        }
+        let tile = if matches!(manager, "TiledColumnStMan" | "TiledCellStMan") { Some(c.shape()?) } else { None };
         let mut header = Self::common(&mut c)?;
+        header.default_tile = tile;
         if manager == "TiledShapeStMan" {
-            c.shape()?;
+            header.default_tile = Some(c.shape()?);
             let used = c.u32()? as usize;
             let (rows, cubes, positions) = (c.block()?, c.block()?, c.block()?);
             if [&rows, &cubes, &positions].iter().any(|block| block.len() < used) {
@@ -326,7 +442,7 @@ impl TiledHeader {
         Ok(header)
     }
 
-    fn common(c: &mut Cursor) -> Result<Self> {
+    fn common(c: &mut Cursor<'_>) -> Result<Self> {
         let (version, end) = c.object("TiledStMan")?;
         let big = if version >= 2 { c.bool()? } else { true };
         let wide = version >= 3;
@@ -334,7 +450,7 @@ impl TiledHeader {
         let rows = c.count(wide)?;
         let columns = c.u32()?;
         let kinds = (0..columns).map(|_| c.i32()).collect::<Result<_>>()?;
-        c.string()?;
+        let name = c.string()?;
         c.count(wide)?;
         c.u32()?;
         let files = c.count(wide)?;
@@ -351,10 +467,10 @@ impl TiledHeader {
             return c.damaged("a tile header that does not end where it says");
         }
         let endian = if big { Endian::Big } else { Endian::Little };
-        Ok(Self { endian, rows, kinds, cubes, runs: Vec::new() })
+        Ok(Self { endian, rows, kinds, cubes, runs: Vec::new(), name, default_tile: None })
     }
 
-    fn cube(c: &mut Cursor) -> Result<Cube> {
+    fn cube(c: &mut Cursor<'_>) -> Result<Cube> {
         let version = c.u32()?;
         c.skip_object()?;
         c.bool()?;

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use num_complex::{Complex32, Complex64};
+use num_complex::{Complex, Complex32, Complex64};
+
+use crate::Endian;
 
 /// The type of a column's or keyword's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -119,30 +121,91 @@ pub trait Element: sealed::Sealed + Copy + Default + PartialEq + fmt::Debug + Se
     /// Bytes of the parts whose order depends on the byte order: 4 for [`Complex32`].
     #[doc(hidden)]
     const WORD: usize;
+    /// Reads as many values as `out` has from a file's bytes; truth values are bits and begin with bit `first_bit`, the
+    /// lowest of a byte first. None where `bytes` are too few.
+    #[doc(hidden)]
+    fn decode(bytes: &[u8], first_bit: usize, endian: Endian, out: &mut [Self]) -> Option<()>;
+    /// Whether the two are one to the last bit: NaN is itself, and 0.0 is not -0.0.
+    #[doc(hidden)]
+    fn is_same(self, other: Self) -> bool;
 }
 
 macro_rules! elements {
-    ($($type:ty => $name:ident, $word:expr;)*) => {$(
+    ($($type:ty => $name:ident, $word:expr, $decode:expr, $same:expr;)*) => {$(
         impl sealed::Sealed for $type {}
         impl Element for $type {
             const TYPE: DataType = DataType::$name;
             const WORD: usize = $word;
+            fn decode(bytes: &[u8], first_bit: usize, endian: Endian, out: &mut [Self]) -> Option<()> {
+                $decode(bytes, first_bit, endian, out)
+            }
+            fn is_same(self, other: Self) -> bool {
+                $same(self, other)
+            }
         }
     )*};
 }
 
+/// The values of words of `N` bytes.
+fn words<T, const N: usize>(
+    bytes: &[u8],
+    endian: Endian,
+    out: &mut [T],
+    little: fn([u8; N]) -> T,
+    big: fn([u8; N]) -> T,
+) -> Option<()> {
+    let (words, _) = bytes.get(..out.len().checked_mul(N)?)?.as_chunks::<N>();
+    match endian {
+        Endian::Little => out.iter_mut().zip(words).for_each(|(value, word)| *value = little(*word)),
+        Endian::Big => out.iter_mut().zip(words).for_each(|(value, word)| *value = big(*word)),
+    }
+    Some(())
+}
+
+fn bits(bytes: &[u8], first_bit: usize, _: Endian, out: &mut [bool]) -> Option<()> {
+    let end = first_bit.checked_add(out.len())?;
+    let bytes = bytes.get(..end.div_ceil(8))?;
+    for (value, bit) in out.iter_mut().zip(first_bit..) {
+        *value = bytes[bit / 8] >> (bit % 8) & 1 != 0;
+    }
+    Some(())
+}
+
+/// Both halves of complex numbers.
+fn pair<const N: usize, const H: usize, F>(word: [u8; N], part: fn([u8; H]) -> F) -> Complex<F> {
+    let half = |from: usize| part(std::array::from_fn(|byte| word[from + byte]));
+    Complex::new(half(0), half(N / 2))
+}
+
+macro_rules! numbers {
+    ($type:ty) => {
+        |bytes: &[u8], _, endian, out: &mut [$type]| {
+            words(bytes, endian, out, <$type>::from_le_bytes, <$type>::from_be_bytes)
+        }
+    };
+}
+
+macro_rules! complexes {
+    ($type:ty, $size:literal) => {
+        |bytes: &[u8], _, endian, out: &mut [Complex<$type>]| {
+            let little = |word: [u8; $size]| pair(word, <$type>::from_le_bytes);
+            words(bytes, endian, out, little, |word: [u8; $size]| pair(word, <$type>::from_be_bytes))
+        }
+    };
+}
+
 elements! {
-    bool => Bool, 1;
-    u8 => U8, 1;
-    i16 => I16, 2;
-    u16 => U16, 2;
-    i32 => I32, 4;
-    u32 => U32, 4;
-    i64 => I64, 8;
-    f32 => F32, 4;
-    f64 => F64, 8;
-    Complex32 => Complex32, 4;
-    Complex64 => Complex64, 8;
+    bool => Bool, 1, bits, |a, b| a == b;
+    u8 => U8, 1, numbers!(u8), |a, b| a == b;
+    i16 => I16, 2, numbers!(i16), |a, b| a == b;
+    u16 => U16, 2, numbers!(u16), |a, b| a == b;
+    i32 => I32, 4, numbers!(i32), |a, b| a == b;
+    u32 => U32, 4, numbers!(u32), |a, b| a == b;
+    i64 => I64, 8, numbers!(i64), |a, b| a == b;
+    f32 => F32, 4, numbers!(f32), |a: f32, b: f32| a.to_bits() == b.to_bits();
+    f64 => F64, 8, numbers!(f64), |a: f64, b: f64| a.to_bits() == b.to_bits();
+    Complex32 => Complex32, 4, complexes!(f32, 8), |a: Complex32, b: Complex32| a.re.is_same(b.re) && a.im.is_same(b.im);
+    Complex64 => Complex64, 8, complexes!(f64, 16), |a: Complex64, b: Complex64| a.re.is_same(b.re) && a.im.is_same(b.im);
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::DataType;
+use crate::plain::NotPlain;
 use crate::tiles::NotTiled;
 
 /// The result of this crate's functions.
@@ -132,6 +133,16 @@ pub enum Error {
         /// Why not.
         reason: NotTiled,
     },
+    /// The table, or one of its columns, cannot be read without casacore. The general way, [`Table`](crate::Table), works.
+    #[error("{path}{}: cannot be read without casacore: {reason}", in_column(.column))]
+    NotPlain {
+        /// The table.
+        path: PathBuf,
+        /// The column, or none where the whole table was meant.
+        column: Option<String>,
+        /// Why not.
+        reason: NotPlain,
+    },
     /// A data file is shorter than the table says: the table is incomplete.
     #[error("{path}: {found} bytes long, {expected} are needed: the table is incomplete")]
     Truncated {
@@ -176,6 +187,10 @@ pub enum Error {
 
 fn of_column(column: &Option<String>) -> String {
     column.as_ref().map(|name| format!(" of column {name}")).unwrap_or_default()
+}
+
+fn in_column(column: &Option<String>) -> String {
+    column.as_ref().map(|name| format!(", column {name}")).unwrap_or_default()
 }
 
 fn at_row(row: &Option<u64>) -> String {

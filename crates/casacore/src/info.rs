@@ -22,7 +22,8 @@ pub struct DataManager {
     pub tile: Option<Vec<usize>>,
     /// The sets of tiles that a tiled manager has.
     pub hypercubes: Vec<Hypercube>,
-    /// All of its settings, in casacore's words and casacore's order of axes (first axis fastest).
+    /// All of its settings, in casacore's words and casacore's order of axes (first axis fastest). Empty where casacore was not
+    /// asked.
     pub spec: Record,
 }
 

@@ -30,6 +30,7 @@ pub struct Operations {
 #[derive(Debug, Default)]
 struct Inner {
     opens: AtomicU64,
+    plain_opens: AtomicU64,
     reads: AtomicU64,
     writes: AtomicU64,
     bytes_read: AtomicU64,
@@ -41,6 +42,8 @@ struct Inner {
 pub struct Counts {
     /// Tables opened or created, and tiled columns opened.
     pub opens: u64,
+    /// How many of those were tables opened without casacore ([`PlainTable`](crate::PlainTable)).
+    pub plain_opens: u64,
     /// Calls that read values or keywords, and reads of tile files.
     pub reads: u64,
     /// Calls that wrote values, keywords or structure, and writes to tile files.
@@ -64,6 +67,7 @@ impl Operations {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Counts {
             opens: get(&self.inner.opens),
+            plain_opens: get(&self.inner.plain_opens),
             reads: get(&self.inner.reads),
             writes: get(&self.inner.writes),
             bytes_read: get(&self.inner.bytes_read),
@@ -73,6 +77,11 @@ impl Operations {
 
     pub(crate) fn opened(&self) {
         self.inner.opens.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn opened_plain(&self) {
+        self.opened();
+        self.inner.plain_opens.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn read(&self, bytes: usize) {

@@ -136,7 +136,6 @@ impl MsMetaCache {
             if !tracker.file(&main).is_file() {
                 return Err(Error::NoSet { path: set.path().into() });
             }
-            files::require_own_files(set.path())?;
             let known = main_table::subtables(set.path(), &self.operations)?;
             let mut paths = [set.path(); subtables::NAMES.len()];
             for (path, name) in paths.iter_mut().zip(subtables::NAMES) {
@@ -146,7 +145,6 @@ impl MsMetaCache {
                     return Err(absent());
                 }
                 files::track(tracker, place, &Which::All)?;
-                files::require_own_files(place)?;
                 *path = place;
             }
             subtables::read(paths, &self.operations)
@@ -165,7 +163,6 @@ impl MsMetaCache {
                 return Err(Error::NoSet { path: set.path().into() });
             }
             files::track(tracker, set.path(), &Which::Structure)?;
-            files::require_own_files(set.path())?;
             main_table::layout(set.path(), &self.operations)
         });
         read.map_err(|error| of_look_up(set, error))

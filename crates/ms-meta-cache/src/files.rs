@@ -11,7 +11,6 @@
 //!   manager's own `table.fN`, which hold their number or the places in them.
 
 use std::fs;
-use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -66,37 +65,6 @@ impl Which<'_> {
     }
 }
 
-/// Refuses tables whose values come from other tables' files.
-pub(crate) fn require_own_files(table: &Path) -> Result<(), Error> {
-    const LARGEST: u64 = 64 << 20;
-    const ENGINES: [&str; 2] = ["ForwardColumn", "VirtualTaQLColumn"];
-    let mut bytes = Vec::new();
-    let read = fs::File::open(table.join("table.dat")).and_then(|file| file.take(LARGEST).read_to_end(&mut bytes));
-    // What cannot be read or understood is for casacore to judge.
-    let (Ok(_), Some(kind)) = (read, kind(&bytes)) else { return Ok(()) };
-    let starts = |name: &str| {
-        let first = name.as_bytes()[0];
-        bytes.iter().enumerate().any(|(at, &byte)| byte == first && bytes[at..].starts_with(name.as_bytes()))
-    };
-    let engine = || ENGINES.into_iter().find(|name| starts(name));
-    match if kind == "PlainTable" { engine().map(String::from) } else { Some(kind) } {
-        None => Ok(()),
-        Some(kind) => Err(Error::Refers { path: table.into(), kind }),
-    }
-}
-
-/// The kind of table that the head of a `table.dat` names (casacore's `Table.cc`, `BaseTable::writeStart`).
-fn kind(bytes: &[u8]) -> Option<String> {
-    let word = |at: usize| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
-    // Magic, length, "Table" with its length, version, number of rows (wide since version 3), byte order, kind.
-    if bytes.get(8..17)? != b"\0\0\0\x05Table" {
-        return None;
-    }
-    let at = if word(17)? > 2 { 33 } else { 29 };
-    let text = bytes.get(at + 4..)?.get(..word(at)? as usize)?;
-    (text.len() <= 64).then(|| String::from_utf8_lossy(text).into_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,22 +81,5 @@ mod tests {
         assert_eq!(held(Which::Structure), ["table.f1", "table.f10", "table.mf"]);
         assert_eq!(held(Which::Managers(&[Some(1)])), ["table.f1", "table.f1i", "table.f1_TSM0", "table.mf"]);
         assert_eq!(held(Which::Managers(&[None])).len(), 5);
-    }
-
-    #[test]
-    fn the_kind_of_a_table_is_read_from_its_head() {
-        let head = |version: u32, rows: &[u8]| {
-            let mut bytes = vec![0xbe, 0xbe, 0xbe, 0xbe, 0, 0, 0, 99, 0, 0, 0, 5];
-            bytes.extend(b"Table");
-            bytes.extend(version.to_be_bytes());
-            bytes.extend(rows);
-            bytes.extend([0, 0, 0, 1, 0, 0, 0, 8]);
-            bytes.extend(b"RefTable");
-            bytes
-        };
-        assert_eq!(kind(&head(2, &[0; 4])).as_deref(), Some("RefTable"));
-        assert_eq!(kind(&head(3, &[0; 8])).as_deref(), Some("RefTable"));
-        assert_eq!(kind(&head(3, &[0; 8])[..30]), None);
-        assert_eq!(kind(b""), None);
     }
 }

@@ -40,15 +40,14 @@
 //!
 //! # What it cannot see
 //!
-//! What `stamped-cache` cannot (memory maps, network file systems' attribute caches), and: while another handle of the
-//! same table is open in this process, casacore hands out that handle's object, which learns of other programs' changes
-//! through `table.lock` alone. Close tables that others write to.
+//! What `stamped-cache` cannot (memory maps, network file systems' attribute caches), and what a handle of casacore, of this
+//! or another process, has not flushed.
 //!
-//! casacore crashes on some damaged tables: read foreign sets in a process that may die.
+//! Tables are read without casacore where that goes (`casacore::plain`), and damage is then an error. casacore itself, which
+//! reads the rest, crashes on some damaged tables: read foreign sets in a process that may die.
 
 mod cache;
 mod files;
-mod keywords;
 mod main_table;
 mod subtables;
 

@@ -1,13 +1,15 @@
 //! Reading MAIN: its structure, and which rows there are.
 
 use std::collections::{BTreeMap, HashSet};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use casacore::{Cell, Element, Operations, Table};
+use casacore::plain::Reader;
+use casacore::{Cell, Element, Operations};
 use vis_types::{MjdSeconds, MsColumn, MsLayout, MsManager, MsRows, RowGroup};
 
+use crate::Error;
 use crate::subtables::open;
-use crate::{Error, keywords};
 
 /// The columns that [`MsRows`] is read from.
 pub(crate) const COLUMNS: [&str; 8] =
@@ -44,13 +46,8 @@ pub(crate) fn layout(path: &Path, operations: &Operations) -> Result<MsLayout, E
 
 /// Where the keywords say that the subtables are.
 pub(crate) fn subtables(path: &Path, operations: &Operations) -> Result<Vec<(String, PathBuf)>, Error> {
-    match keywords::subtables(path) {
-        Some(found) => Ok(found),
-        None => {
-            let failed = |source| Error::Open { path: path.into(), source: Box::new(source) };
-            open(path, operations)?.subtables().map_err(failed)
-        }
-    }
+    let failed = |source| Error::Open { path: path.into(), source: Box::new(source) };
+    open(path, operations)?.subtables().map_err(failed)
 }
 
 /// Reads what the first `total` rows are, in chunks; `None` when the table has fewer.
@@ -60,36 +57,44 @@ pub(crate) fn rows(path: &Path, total: u64, operations: &Operations) -> Result<O
     if table.rows().map_err(|source| Error::Open { path: path.into(), source: Box::new(source) })? < total {
         return Ok(None);
     }
-    let mut ids: [Vec<i32>; 5] = Default::default();
-    let mut seconds: [Vec<f64>; 3] = Default::default();
-    let (id_columns, second_columns) = COLUMNS.split_at(ids.len());
+    let (id_columns, second_columns) = COLUMNS.split_at(5);
     let mut collector = Collector::default();
     let mut first = 0;
     while first < total {
-        let range = first..total.min(first + CHUNK);
-        for (column, values) in id_columns.iter().zip(&mut ids) {
-            read(&table, column, &range, values)?;
-        }
-        for (column, values) in second_columns.iter().zip(&mut seconds) {
-            read(&table, column, &range, values)?;
-        }
-        for row in 0..(range.end - range.start) as usize {
-            collector.row(ids.each_ref().map(|values| values[row]), seconds.each_ref().map(|values| values[row]));
-        }
-        first = range.end;
+        let rows = first..total.min(first + CHUNK);
+        let ids = id_columns.iter().map(|&column| Runs::read(&table, column, &rows)).collect::<Result<Vec<_>, _>>()?;
+        let seconds =
+            second_columns.iter().map(|&column| Runs::read(&table, column, &rows)).collect::<Result<Vec<_>, _>>()?;
+        collector.add(rows.clone(), ids, seconds);
+        first = rows.end;
     }
     Ok(Some(collector.finish(total)))
 }
 
-fn read<T: Element>(
-    table: &Table,
-    column: &'static str,
-    rows: &std::ops::Range<u64>,
-    values: &mut Vec<T>,
-) -> Result<(), Error> {
-    values.resize((rows.end - rows.start) as usize, T::default());
-    let failed = |source| Error::Column { path: table.path().into(), column, source: Box::new(source) };
-    table.read(column, rows.clone(), values).map_err(failed)
+/// The runs of one column, from the first one that is not over.
+struct Runs<T> {
+    runs: std::vec::IntoIter<(Range<u64>, T)>,
+    /// Where the current run ends, and its value.
+    current: (u64, T),
+}
+
+impl<T: Element> Runs<T> {
+    fn read(table: &Reader, column: &'static str, rows: &Range<u64>) -> Result<Self, Error> {
+        let failed = |source| Error::Column { path: table.path().into(), column, source: Box::new(source) };
+        let runs = table.read_runs(column, rows.clone()).map_err(failed)?.into_iter();
+        Ok(Self { runs, current: (rows.start, T::default()) })
+    }
+
+    /// The value of `row`, which is not before the one asked for last.
+    fn at(&mut self, row: u64) -> T {
+        while self.current.0 <= row {
+            match self.runs.next() {
+                Some((rows, value)) => self.current = (rows.end, value),
+                None => break,
+            }
+        }
+        self.current.1
+    }
 }
 
 /// Observation, array, scan, field, data description.
@@ -105,7 +110,23 @@ struct Collector {
 }
 
 impl Collector {
-    fn row(&mut self, ids: Ids, [time, interval, exposure]: [f64; 3]) {
+    /// Adds rows by the runs of their columns.
+    fn add(&mut self, rows: Range<u64>, mut ids: Vec<Runs<i32>>, mut seconds: Vec<Runs<f64>>) {
+        let mut row = rows.start;
+        while row < rows.end {
+            let mut values = [0; 5];
+            values.iter_mut().zip(&mut ids).for_each(|(value, runs)| *value = runs.at(row));
+            let mut times = [0.0; 3];
+            times.iter_mut().zip(&mut seconds).for_each(|(value, runs)| *value = runs.at(row));
+            let ends = ids.iter().map(|runs| runs.current.0).chain(seconds.iter().map(|runs| runs.current.0));
+            let end = ends.min().unwrap_or(rows.end).clamp(row + 1, rows.end);
+            self.stretch(end - row, values, times);
+            row = end;
+        }
+    }
+
+    /// Adds so many rows of the same values.
+    fn stretch(&mut self, rows: u64, ids: Ids, [time, interval, exposure]: [f64; 3]) {
         if self.last_time != Some(time.to_bits()) {
             self.last_time = Some(time.to_bits());
             self.times.insert(time.to_bits());
@@ -132,7 +153,7 @@ impl Collector {
             }
         };
         let widen = |[low, high]: [f64; 2], value: f64| [low.min(value), high.max(value)];
-        group.rows += 1;
+        group.rows += rows;
         group.time_range = widen(group.time_range.map(|t| t.0), time).map(MjdSeconds);
         group.interval_s = widen(group.interval_s, interval);
         group.exposure_s = widen(group.exposure_s, exposure);

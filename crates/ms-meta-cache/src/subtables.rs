@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use casacore::{Element, OpenOptions, Operations, Ragged, Record, Table, Value};
+use casacore::plain::Reader;
+use casacore::{Element, Operations, Ragged, Record, Value};
 use vis_types::{
     DataDescription, Field, FieldDirection, MjdSeconds, MsAntenna, MsSubtables, Observation, Polarization,
     SpectralWindow,
@@ -17,42 +18,31 @@ pub(crate) const NAMES: [&str; 6] =
 
 /// Reads them; `paths` in the order of [`NAMES`].
 pub(crate) fn read(paths: [&Path; 6], operations: &Operations) -> Result<MsSubtables, Error> {
-    let [windows, descriptions, fields, antennas, polarizations, observations] =
-        paths.map(|path| move || Subtable::open(path, operations));
-    // Opening a table is most of the work, and mostly system calls: as many at once as there are threads.
-    let ((windows, polarizations), ((fields, antennas), (descriptions, observations))) = rayon::join(
-        || rayon::join(|| spectral_window(&windows()?), || polarization(&polarizations()?)),
-        || {
-            rayon::join(
-                || rayon::join(|| field(&fields()?), || antenna(&antennas()?)),
-                || {
-                    rayon::join(
-                        || descriptions().and_then(|t| Ids::read(&t).map(|ids| (t, ids))),
-                        || observation(&observations()?),
-                    )
-                },
-            )
-        },
-    );
-    let (windows, polarizations, (antennas, antenna_reference)) = (windows?, polarizations?, antennas?);
-    let (table, ids) = descriptions?;
-    let data_descriptions = ids.resolve(&table, windows.len(), polarizations.len())?;
-    let (fields, observations) = (fields?, observations?);
+    let [windows, descriptions, fields, antennas, polarizations, observations] = paths;
+    let open = |path| Subtable::open(path, operations);
+    let windows = spectral_window(&open(windows)?)?;
+    let polarizations = polarization(&open(polarizations)?)?;
+    let (antennas, antenna_reference) = antenna(&open(antennas)?)?;
+    let table = open(descriptions)?;
+    let data_descriptions = Ids::read(&table)?.resolve(&table, windows.len(), polarizations.len())?;
+    let (fields, observations) = (field(&open(fields)?)?, observation(&open(observations)?)?);
     Ok(MsSubtables { windows, data_descriptions, fields, antennas, antenna_reference, polarizations, observations })
 }
 
-/// Opens a table. Another handle of it in this process shares casacore's object, which may lag behind the files.
-pub(crate) fn open(path: &Path, operations: &Operations) -> Result<Table, Error> {
+/// Opens a table, without casacore where that goes. Refuses one whose values come from other tables' files.
+pub(crate) fn open(path: &Path, operations: &Operations) -> Result<Reader, Error> {
     let failed = |source| Error::Open { path: path.into(), source: Box::new(source) };
-    let mut table = OpenOptions::new().operations(operations).open(path).map_err(failed)?;
-    table.resync().map_err(failed)?;
-    Ok(table)
+    let table = Reader::open_with(path, operations).map_err(failed)?;
+    match table.refers() {
+        Some(kind) => Err(Error::Refers { path: path.into(), kind }),
+        None => Ok(table),
+    }
 }
 
 /// An open subtable. Names itself and the column in every error.
 struct Subtable {
     path: PathBuf,
-    table: Table,
+    table: Reader,
     rows: u64,
 }
 
@@ -82,9 +72,7 @@ impl Subtable {
 
     /// One value a row.
     fn scalars<T: Element>(&self, column: &'static str) -> Result<Vec<T>, Error> {
-        let mut values = vec![T::default(); usize::try_from(self.rows).unwrap_or(usize::MAX)];
-        self.named(column, self.table.read(column, 0..self.rows, &mut values))?;
-        Ok(values)
+        self.named(column, self.table.read_vec(column, 0..self.rows))
     }
 
     fn strings(&self, column: &'static str) -> Result<Vec<String>, Error> {

@@ -4,6 +4,7 @@
 mod columns;
 mod create;
 mod errors;
+mod plain;
 mod real_files;
 mod sha256;
 mod threads;
