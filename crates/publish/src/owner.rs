@@ -51,7 +51,11 @@ impl fmt::Display for Owner {
 
 impl Owner {
     /// This process.
-    pub(crate) fn current() -> Result<Self, Error> {
+    ///
+    /// # Errors
+    ///
+    /// When `/proc` cannot be read.
+    pub fn current() -> Result<Self, Error> {
         let pid = rustix::process::getpid().as_raw_nonzero().get().unsigned_abs();
         let stat = format!("/proc/{pid}/stat");
         let text = fs::read_to_string(&stat).map_err(|source| Error::io(&stat, "read own process's state", source))?;

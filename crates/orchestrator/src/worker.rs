@@ -1,0 +1,272 @@
+//! The worker process: one attempt of one stage of one set, in a folder and a process group of its own.
+//!
+//! It starts the stage's programs, measures them and everything that they start, ends them when they take more than they
+//! were given, tells how they ended, checks and publishes their product, and writes the record. Foreign code never runs in
+//! the head; when the head dies, its workers end what they started and then themselves.
+
+use std::fs;
+use std::io::{BufRead, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use publish::{ManifestDraft, Overwrite, StageOptions, Staged, Status};
+use rustix::process::{Resource as Limited, Rlimit, Signal, setrlimit};
+use serde_json::json;
+
+use crate::failure::{Class, Failure};
+use crate::job::{Job, Message};
+use crate::layout::Layout;
+use crate::program::{Programs, Used};
+use crate::record::{Attempt, FORMAT, Record, State};
+use crate::resource::{self, Observe, Resource, Signatures};
+use crate::tree;
+
+/// Takes one job from stdin, does it and reports on stdout. The program's main function calls it, before anything that
+/// starts threads, when the head started it as a worker.
+///
+/// `observer` reads the generations of columns.
+pub fn work(observer: &dyn Observe) -> ExitCode {
+    let mut line = String::new();
+    let job = std::io::stdin().lock().read_line(&mut line).ok().and_then(|_| serde_json::from_str::<Job>(&line).ok());
+    let Some(job) = job else {
+        // Whoever called it by hand reads this; the head sees the exit code.
+        let _ = writeln!(std::io::stderr(), "error: this is a worker process, which a run starts with a job on its stdin");
+        return ExitCode::from(2);
+    };
+    let started = Instant::now();
+    let started_unix_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    let stop = Arc::new(AtomicBool::new(false));
+    let confined = confine(&job, &stop);
+    let mut used = Used::default();
+    let result = match confined {
+        Ok(()) => attempt(&job, observer, &stop, &mut used),
+        Err(error) => Err(Failure::new(Class::CannotStart, format!("the worker process cannot be confined: {error}"))),
+    };
+    let failure = result.as_ref().err().cloned();
+    let mut attempts = job.earlier.clone();
+    attempts.push(Attempt {
+        number: attempts.len() as u32 + 1,
+        started_unix_s,
+        seconds: started.elapsed().as_secs_f64(),
+        cpu_seconds: used.cpu_seconds,
+        peak_memory: used.peak_memory,
+        memory_limit: job.limits.memory,
+        cores: job.limits.cores,
+        output_bytes: used.output_bytes,
+        failure,
+    });
+    let mut record = Record {
+        format: FORMAT,
+        set: job.set.clone(),
+        stage: job.stage.clone(),
+        state: if result.is_ok() { State::Done } else { State::Failed },
+        run: job.run.clone(),
+        key: job.key.clone(),
+        command: job.command.clone(),
+        inputs: job.inputs.clone(),
+        outputs: result.unwrap_or_default(),
+        attempts,
+        note: None,
+    };
+    // Being stopped says nothing about the set: what was known of it stays.
+    if record.class() != Some(Class::Stopped) {
+        let path = Layout::new(&job.work).record(&job.set, &job.stage);
+        if let Err(error) = record.write(&path) {
+            let class = if is_full(&job.work, 4 << 20) { Class::Disk } else { Class::Lost };
+            record.state = State::Failed;
+            if let Some(attempt) = record.attempts.last_mut() {
+                attempt.failure = Some(Failure::new(class, crate::chain(&error)));
+            }
+        }
+    }
+    tell(&Message::Ended(Box::new(record)));
+    ExitCode::SUCCESS
+}
+
+/// Reports to the head. Without a head there is nobody to tell, and its end ends this process, too.
+pub(crate) fn tell(message: &Message) {
+    if let Ok(mut line) = serde_json::to_vec(message) {
+        line.push(b'\n');
+        let mut stdout = std::io::stdout().lock();
+        let _ = stdout.write_all(&line).and_then(|()| stdout.flush());
+    }
+}
+
+/// Limits this process and what it starts, adopts its orphans, and listens for the head's end.
+fn confine(job: &Job, stop: &Arc<AtomicBool>) -> std::io::Result<()> {
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT, signal_hook::consts::SIGHUP] {
+        signal_hook::flag::register(signal, Arc::clone(stop))?;
+    }
+    rustix::process::set_parent_process_death_signal(Some(Signal::TERM))?;
+    tree::adopt_orphans()?;
+    let both = |limit| Rlimit { current: Some(limit), maximum: Some(limit) };
+    setrlimit(Limited::Core, both(0))?;
+    // The watch ends what takes too much; this is for a single request that no watch can see coming.
+    setrlimit(Limited::Data, both(job.limits.memory.saturating_mul(4).saturating_add(1 << 30)))?;
+    if let Some(disk) = job.limits.disk {
+        setrlimit(Limited::Fsize, both(disk.max(16 << 20)))?;
+    }
+    // The head holds the other end of stdin: it closes it to stop us, and the kernel does when it dies.
+    let ended = Arc::clone(stop);
+    thread::spawn(move || {
+        let mut rest = [0; 64];
+        while matches!(std::io::stdin().lock().read(&mut rest), Ok(n) if n > 0) {}
+        ended.store(true, Ordering::Relaxed);
+    });
+    Ok(())
+}
+
+/// The stage's commands in their order, and its product published.
+fn attempt(
+    job: &Job,
+    observer: &dyn Observe,
+    stop: &Arc<AtomicBool>,
+    used: &mut Used,
+) -> Result<Signatures, Failure> {
+    let layout = Layout::new(&job.work);
+    let origin = json!({ "stage": job.stage, "key": job.key, "inputs": job.inputs });
+    let is_there = job.product.as_deref().map(|product| was_made(product, &origin)).transpose()?.unwrap_or(false);
+    let scratch = layout.scratch(&job.set, &job.stage);
+    let scratch = Scratch::make(&scratch).map_err(|error| output(job, &scratch, &error))?;
+    let staged = match &job.product {
+        Some(product) if !is_there => Some(stage(job, product)?),
+        _ => None,
+    };
+    if let Some(staged) = &staged
+        && job.command.iter().any(|argument| argument.contains("{out}/"))
+    {
+        fs::create_dir(staged.path()).map_err(|error| output(job, staged.path(), &error))?;
+    }
+    let out = staged.as_ref().map(|staged| staged.path().to_owned()).or_else(|| job.product.clone());
+    let log = layout.log(&job.set, &job.stage);
+    let mut programs = Programs::new(job, &scratch.0, out.as_deref(), &log, stop, used);
+    if !is_there {
+        for check in &job.check_before {
+            programs.run(check).map_err(|failure| of_check(failure, Class::Input))?;
+        }
+        programs.run(&job.command)?;
+    }
+    for check in &job.check_after {
+        programs.run(check).map_err(|failure| of_check(failure, Class::Product))?;
+    }
+    if let Some(staged) = staged {
+        let mut draft = ManifestDraft::new("stage-product", program_name(&job.command), env!("CARGO_PKG_VERSION"));
+        draft.options = origin;
+        draft.summary = json!({ "command": relative_command(job) });
+        staged.commit(draft).map_err(|error| match error {
+            publish::Error::NothingBuilt { .. } => {
+                Failure::new(Class::Product, "the program ended well and built nothing at {out}")
+            }
+            error => of_publish(job, &error),
+        })?;
+    }
+    let mut outputs = Signatures::new();
+    let product = job.product.iter().map(|product| Resource::Path(product.clone()));
+    for written in job.writes.iter().map(|text| Resource::parse(text)).chain(product) {
+        let signature = resource::signature(&written, observer)
+            .map_err(|error| Failure::new(Class::Product, crate::chain(&error)))?
+            .ok_or_else(|| Failure::new(Class::Product, format!("the program ended well, and {written} is not there")))?;
+        outputs.insert(written.key(&job.work), signature);
+    }
+    Ok(outputs)
+}
+
+/// Whether the product is there, whole, and made from the same by the same: a run died between giving it its name and
+/// writing the record.
+fn was_made(product: &Path, origin: &serde_json::Value) -> Result<bool, Failure> {
+    match publish::inspect(product) {
+        Ok(Status::Complete(manifest)) => Ok(manifest.options == *origin),
+        Ok(_) => Ok(false),
+        Err(error) => Err(Failure::new(Class::Input, crate::chain(&error))),
+    }
+}
+
+fn stage(job: &Job, product: &Path) -> Result<Staged, Failure> {
+    if let Some(folder) = product.parent() {
+        fs::create_dir_all(folder).map_err(|error| output(job, folder, &error))?;
+    }
+    let options = StageOptions { overwrite: Overwrite::Replace, ..StageOptions::default() };
+    Staged::create(product, &options).map_err(|error| of_publish(job, &error))
+}
+
+fn program_name(command: &[String]) -> String {
+    let program = command.first().map_or("", String::as_str);
+    Path::new(program).file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+}
+
+/// The command without this machine's paths.
+fn relative_command(job: &Job) -> Vec<String> {
+    let work = format!("{}/", job.work.display());
+    let program = program_name(&job.command);
+    std::iter::once(program).chain(job.command.iter().skip(1).map(|argument| argument.replace(&work, ""))).collect()
+}
+
+/// A check says what is wrong with what it looked at; its own troubles keep their name.
+fn of_check(failure: Failure, class: Class) -> Failure {
+    match failure.class {
+        Class::Exit | Class::Input | Class::Signal => Failure {
+            class,
+            message: format!(
+                "{}: {}",
+                if class == Class::Input { "what the stage reads is not good" } else { "the product is not good" },
+                last_line(&failure.output_tail).unwrap_or(&failure.message)
+            ),
+            ..failure
+        },
+        _ => failure,
+    }
+}
+
+fn last_line(text: &str) -> Option<&str> {
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    // Our own programs print the error first and its causes and hint below it.
+    lines.iter().rev().find(|line| line.starts_with("error:")).or(lines.last()).copied()
+}
+
+fn output(job: &Job, path: &Path, error: &std::io::Error) -> Failure {
+    let class = if is_full(&job.work, 4 << 20) { Class::Disk } else { Class::Lost };
+    Failure::new(class, format!("{}: {error}", path.display()))
+}
+
+fn of_publish(job: &Job, error: &publish::Error) -> Failure {
+    let full = matches!(error, publish::Error::NoSpace { .. }) || is_full(&job.work, 4 << 20);
+    Failure::new(if full { Class::Disk } else { Class::Product }, crate::chain(error))
+}
+
+/// Whether less than `reserve` bytes are free where `path` is.
+pub(crate) fn is_full(path: &Path, reserve: u64) -> bool {
+    rustix::fs::statvfs(path).is_ok_and(|stat| stat.f_bavail * stat.f_frsize < reserve)
+}
+
+/// The stage's own folder, empty at the start and gone at the end.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn make(path: &Path) -> std::io::Result<Self> {
+        match fs::remove_dir_all(path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        fs::create_dir_all(path)?;
+        Ok(Self(path.to_owned()))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What cannot be removed is removed by the next attempt; the set's own folder goes when it was the last.
+        let _ = fs::remove_dir_all(&self.0);
+        if let Some(parent) = self.0.parent() {
+            let _ = fs::remove_dir(parent);
+        }
+    }
+}
+
+/// Short waits that follow each other more slowly.
+pub(crate) fn pauses() -> impl Iterator<Item = Duration> {
+    [0, 1, 2, 5, 10, 20, 40, 60].into_iter().map(Duration::from_millis)
+}
