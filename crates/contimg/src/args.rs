@@ -8,6 +8,7 @@ use vis_types::Direction;
 
 use crate::{
     isolate::{LimitArgs, Limits},
+    night,
     size::Bytes,
 };
 
@@ -36,6 +37,19 @@ pub(crate) enum Command {
     Flags(FlagsArgs),
     /// Show what a Measurement Set says about itself: times, windows, fields, antennas, columns.
     Meta(MetaArgs),
+    /// Take a night's data sets through all stages: in parallel, isolated, resumed by running it again.
+    Run(night::RunArgs),
+    /// Show how far the sets of a run are.
+    Status(night::StatusArgs),
+    /// Show what stopped a set, and what to do about it.
+    Why(night::WhyArgs),
+    /// Give sets that failed another chance.
+    Retry(night::RetryArgs),
+    /// Compare every product of a run's folder with its manifest.
+    Verify(night::VerifyArgs),
+    /// Whether a stage's input or product is worth the name; plans call it.
+    #[command(name = "__check", hide = true)]
+    Check(night::CheckArgs),
     /// One group in a process of its own; started by `convert`.
     #[command(name = "__convert", hide = true)]
     Worker,

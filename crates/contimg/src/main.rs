@@ -11,6 +11,7 @@ mod flags;
 mod headers;
 mod isolate;
 mod meta;
+mod night;
 mod output;
 mod picture;
 mod plan;
@@ -32,6 +33,10 @@ use crate::{
 };
 
 fn main() -> ExitCode {
+    // Before anything that takes time or starts threads.
+    if night::is_worker() {
+        return night::work();
+    }
     let (arguments, parent) = isolate::arguments();
     let cli = Cli::parse_from(&arguments);
     tracing_subscriber::fmt()
@@ -62,6 +67,12 @@ fn run(command: &Command) -> Result<ExitCode, Failure> {
         Command::Clean(args) => clean::run(args),
         Command::Flags(args) => flags::run(args),
         Command::Meta(args) => meta::run(args),
+        Command::Run(args) => night::run(args),
+        Command::Status(args) => night::status(args),
+        Command::Why(args) => night::why(args),
+        Command::Retry(args) => night::retry(args),
+        Command::Verify(args) => night::verify(args),
+        Command::Check(args) => night::check(args),
         Command::Worker => Ok(worker::run()),
         Command::Headers { parent } => Ok(headers::run(*parent)),
     }

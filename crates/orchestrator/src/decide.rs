@@ -85,7 +85,8 @@ impl Known<'_> {
     /// The signature of what stage `index` reads under `key`, where `actual` is there now.
     fn as_seen_by(&self, index: usize, key: &str, actual: Option<String>) -> Option<String> {
         let actual = actual?;
-        let left_by = |at: usize| self.records.get(self.stages[at].0).and_then(|record| record.outputs.get(key)).cloned();
+        let left_by =
+            |at: usize| self.records.get(self.stages[at].0).and_then(|record| record.outputs.get(key)).cloned();
         let before = (0..index).rev().find_map(left_by);
         let has_later_writer = (index..self.stages.len()).any(|at| left_by(at).is_some());
         if !has_later_writer {

@@ -150,7 +150,12 @@ const FEED: Duration = Duration::from_secs(2);
 const TICK: Duration = Duration::from_millis(50);
 
 impl<'a> Engine<'a> {
-    fn new(plan: &'a Plan, layout: &'a Layout, options: &'a RunOptions, around: Surroundings<'a>) -> Result<Self, Error> {
+    fn new(
+        plan: &'a Plan,
+        layout: &'a Layout,
+        options: &'a RunOptions,
+        around: Surroundings<'a>,
+    ) -> Result<Self, Error> {
         let mut measured = Measured::default();
         for record in read_all(layout)? {
             measured.learn(&record);
@@ -349,13 +354,32 @@ impl<'a> Engine<'a> {
                 break;
             }
             let is_new = self.sets[index].lock.is_none();
-            if is_new && open >= self.options.open_sets {
+            if (is_new && open >= self.options.open_sets) || !self.has_room(index) {
                 continue;
             }
             self.advance(index)?;
+            let state = &mut self.sets[index];
+            if is_new && state.attempts.is_empty() && matches!(state.phase, Phase::At(_)) && state.lock.is_some() {
+                // It found no room after all: another run may take it meanwhile.
+                state.lock = None;
+                state.taken = true;
+            }
             open += usize::from(is_new && self.sets[index].lock.is_some());
         }
         Ok(())
+    }
+
+    /// Whether the budget has room for the next stage of a set, if that has to run.
+    fn has_room(&self, index: usize) -> bool {
+        let state = &self.sets[index];
+        let Phase::At(at) = state.phase else { return false };
+        match (self.plan.stages.get(at), state.stages.get(at)) {
+            (Some(stage), Some(Some(_))) => {
+                let need = self.measured.need(stage, &self.options.budget, doublings(&state.attempts));
+                self.running.is_empty() || { self.claims }.take(&need, &self.options.budget, self.disk.1)
+            }
+            _ => true,
+        }
     }
 
     /// Lets one set go on until a stage of it runs or waits, or it is over.
@@ -424,8 +448,7 @@ impl<'a> Engine<'a> {
             return Ok(true);
         };
         if let Some(note) = self.skip_reason(stage, state, concrete) {
-            let written: Vec<String> =
-                concrete.outputs(self.layout.work()).into_iter().map(|(key, _)| key).collect();
+            let written: Vec<String> = concrete.outputs(self.layout.work()).into_iter().map(|(key, _)| key).collect();
             let record = self.outcome(index, at, State::Skipped, None, Some(note.clone()))?;
             let state = &mut self.sets[index];
             state.skipped.extend(written);
@@ -459,7 +482,11 @@ impl<'a> Engine<'a> {
             Decision::PassOver { class } => {
                 let set = state.set.name.clone();
                 self.summary.passed_over.push((set.clone(), stage.name.clone(), class));
-                self.stop_set(index, stage, format!("it failed in an earlier run ({class}) and its inputs are the same"));
+                self.stop_set(
+                    index,
+                    stage,
+                    format!("it failed in an earlier run ({class}) and its inputs are the same"),
+                );
                 Ok(false)
             }
             Decision::Missing { what } => {
@@ -476,7 +503,8 @@ impl<'a> Engine<'a> {
     /// Why a stage is passed over, if it is.
     fn skip_reason(&self, stage: &Stage, state: &SetState, concrete: &Concrete) -> Option<String> {
         let work = self.layout.work();
-        if let Some(missing) = concrete.reads.iter().map(|read| read.key(work)).find(|key| state.skipped.contains(key)) {
+        if let Some(missing) = concrete.reads.iter().map(|read| read.key(work)).find(|key| state.skipped.contains(key))
+        {
             return Some(format!("{} skipped: it reads {missing}, whose stage was skipped", stage.name));
         }
         let note = stage.skip_without_program.as_ref()?;
@@ -487,8 +515,7 @@ impl<'a> Engine<'a> {
     fn start(&mut self, index: usize, at: usize, why: String, inputs: Signatures) -> Result<bool, Error> {
         let stage = &self.plan.stages[at];
         let state = &self.sets[index];
-        let doublings = state.attempts.iter().filter(|attempt| is_of(attempt, Class::Memory)).count();
-        let need = self.measured.need(stage, &self.options.budget, doublings as u32);
+        let need = self.measured.need(stage, &self.options.budget, doublings(&state.attempts));
         let taken = if self.options.budget.disk.is_some() { self.disk_taken() } else { 0 };
         if !self.claims.take(&need, &self.options.budget, taken) {
             if self.running.is_empty() {
@@ -719,6 +746,11 @@ impl<'a> Engine<'a> {
         let claimed = self.claims.memory();
         self.tell(&Event::Usage { memory, claimed, running });
     }
+}
+
+/// How often the memory was doubled for these attempts.
+fn doublings(attempts: &[Attempt]) -> u32 {
+    u32::try_from(attempts.iter().filter(|attempt| is_of(attempt, Class::Memory)).count()).unwrap_or(u32::MAX)
 }
 
 fn is_of(attempt: &Attempt, class: Class) -> bool {

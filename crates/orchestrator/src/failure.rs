@@ -73,13 +73,9 @@ impl Class {
     pub(crate) fn is_tried_by_next_run(self) -> bool {
         match self {
             Self::Input | Self::Usage | Self::Signal | Self::Product | Self::LeftProcesses | Self::Flood => false,
-            Self::CannotStart
-            | Self::Exit
-            | Self::Memory
-            | Self::Time
-            | Self::Disk
-            | Self::Lost
-            | Self::Stopped => true,
+            Self::CannotStart | Self::Exit | Self::Memory | Self::Time | Self::Disk | Self::Lost | Self::Stopped => {
+                true
+            }
         }
     }
 
@@ -91,7 +87,9 @@ impl Class {
                 "look at the data: the same input fails again, so the next run passes the set over until its input changes \
                  or `contimg retry` names it"
             }
-            Self::Usage => "the stage's command line in the plan does not suit its program; `contimg why` shows it whole",
+            Self::Usage => {
+                "the stage's command line in the plan does not suit its program; `contimg why` shows it whole"
+            }
             Self::CannotStart => "install the program, or name it with its path in the plan",
             Self::Exit => "read the end of its output; the next run tries again",
             Self::Signal => {
@@ -107,7 +105,9 @@ impl Class {
             Self::LeftProcesses => {
                 "a stage must not end before its helpers do: have the program wait for them; then `contimg retry`"
             }
-            Self::Product => "the program reported success without a good product; see its output; then `contimg retry`",
+            Self::Product => {
+                "the program reported success without a good product; see its output; then `contimg retry`"
+            }
             Self::Lost => "the worker process was ended from outside; the next run tries again",
             Self::Stopped => "run the same command again to go on",
         }

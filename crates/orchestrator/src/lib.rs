@@ -41,9 +41,9 @@
 //! # Ok::<(), orchestrator::Error>(())
 //! ```
 
+mod engine;
 mod plan;
 mod resource;
-mod engine;
 mod worker;
 
 mod budget;
@@ -68,6 +68,7 @@ pub use error::Error;
 pub use event::{Event, Summary};
 pub use failure::{Class, Failure};
 pub use layout::Layout;
+pub use lock::holders;
 pub use plan::{AllCores, Cores, DataSet, Plan, RunLimits, Scope, Stage, is_plain_name};
 pub use record::{Attempt, Record, State, read_all};
 pub use resource::{FilesOnly, Observe, Resource, Signatures, of_path};
@@ -80,3 +81,7 @@ pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     parts.dedup();
     parts.join(": ")
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -56,8 +56,40 @@ impl SetLock {
     /// Lets the processes that are started from now on inherit the lock, or not.
     pub(crate) fn inherited(&self, inherited: bool) -> Result<(), Error> {
         let flags = if inherited { FdFlags::empty() } else { FdFlags::CLOEXEC };
-        rustix::io::fcntl_setfd(&self._file, flags).map_err(|errno| Error::io("", "let a worker inherit a lock", errno.into()))
+        rustix::io::fcntl_setfd(&self._file, flags)
+            .map_err(|errno| Error::io("", "let a worker inherit a lock", errno.into()))
     }
+}
+
+/// Sets that some process holds now, with its name.
+///
+/// # Errors
+///
+/// When the folder of locks cannot be listed.
+pub fn holders(layout: &crate::Layout) -> Result<Vec<(String, String)>, Error> {
+    let path = layout.lock("x");
+    let folder = path.parent().expect("because locks lie in a folder");
+    let failed = |source| Error::io(folder, "list the locks", source);
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => return Err(failed(source)),
+    };
+    let mut held = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(failed)?;
+        let Ok(mut file) = File::open(entry.path()) else { continue };
+        // A shared lock, given back at once, disturbs nobody but a run that asks at this moment, and it asks again.
+        if rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK) {
+            let mut text = String::new();
+            let _ = file.read_to_string(&mut text);
+            let owner: Option<Owner> = serde_json::from_str(&text).ok();
+            let name = owner.map_or_else(|| "another run".to_owned(), |owner| owner.to_string());
+            held.push((entry.file_name().to_string_lossy().into_owned(), name));
+        }
+    }
+    held.sort();
+    Ok(held)
 }
 
 #[cfg(test)]

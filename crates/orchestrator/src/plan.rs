@@ -181,8 +181,11 @@ impl Plan {
         }
         // From the text where nothing was filled in: its errors then name a line.
         let uses_presets = table != toml::from_str(text).map_err(syntax)?;
-        let plan: Self =
-            if uses_presets { Self::deserialize(table).map_err(syntax)? } else { toml::from_str(text).map_err(syntax)? };
+        let plan: Self = if uses_presets {
+            Self::deserialize(table).map_err(syntax)?
+        } else {
+            toml::from_str(text).map_err(syntax)?
+        };
         plan.check(origin)?;
         Ok(plan)
     }
@@ -233,7 +236,10 @@ impl Plan {
             }
             let names_out = stage.command.iter().any(|argument| argument.contains("{out}"));
             if names_out != stage.product.is_some() {
-                return wrong(place, "`product` and `{out}` in the command go together: one names what is built at the other");
+                return wrong(
+                    place,
+                    "`product` and `{out}` in the command go together: one names what is built at the other",
+                );
             }
         }
         if let Some(at) = self.stages.iter().position(|stage| stage.scope == Scope::Night)

@@ -105,7 +105,10 @@ impl<'a> Programs<'a> {
         let left = match ended {
             Ended::ByItself(_) => self.end_what_is_left(main),
             Ended::Because(Class::Stopped | Class::Time, _) => {
-                tree::end_all(&BTreeSet::new(), Duration::from_secs_f64(self.job.limits.grace_seconds.clamp(0.0, 600.0)));
+                tree::end_all(
+                    &BTreeSet::new(),
+                    Duration::from_secs_f64(self.job.limits.grace_seconds.clamp(0.0, 600.0)),
+                );
                 Vec::new()
             }
             Ended::Because(..) => {
@@ -148,7 +151,9 @@ impl<'a> Programs<'a> {
         loop {
             match receiver.recv_timeout(LOOK) {
                 Ok(Ok(status)) => return Ok(Ended::ByItself(status)),
-                Ok(Err(error)) => return Err(Failure::new(Class::Lost, format!("its end cannot be waited for: {error}"))),
+                Ok(Err(error)) => {
+                    return Err(Failure::new(Class::Lost, format!("its end cannot be waited for: {error}")));
+                }
                 Err(RecvTimeoutError::Disconnected) => {
                     return Err(Failure::new(Class::Lost, "the thread that waits for its end is gone"));
                 }
@@ -170,7 +175,7 @@ impl<'a> Programs<'a> {
                 (Class::Time, format!("it was still running after {} s", limits.seconds))
             } else if printed.load(Ordering::Relaxed) > limits.output {
                 (Class::Flood, format!("it printed more than {}", crate::Bytes(limits.output)))
-            } else if let Some(message) = (looks % 5 == 0).then(|| self.disk_excess()).flatten() {
+            } else if let Some(message) = looks.is_multiple_of(5).then(|| self.disk_excess()).flatten() {
                 (Class::Disk, message)
             } else {
                 continue;
@@ -183,7 +188,7 @@ impl<'a> Programs<'a> {
     fn disk_excess(&self) -> Option<String> {
         let limit = self.job.limits.disk?;
         let taken = disk_bytes(self.scratch) + self.out.map_or(0, disk_bytes);
-        if taken > limit {
+        if taken >= limit {
             return Some(format!("it took {} of disk and was given {}", crate::Bytes(taken), crate::Bytes(limit)));
         }
         None
@@ -210,12 +215,22 @@ impl<'a> Programs<'a> {
         if status.success() {
             return None;
         }
-        let full = is_full(&self.job.work, self.job.limits.reserve) || self.disk_excess().is_some();
-        let full = full.then(|| Failure::new(Class::Disk, format!("{program} failed while the disk was full")));
+        let full = match self.disk_excess() {
+            Some(message) => Some(message),
+            None if is_full(&self.job.work, self.job.limits.reserve) => {
+                let least = crate::Bytes(self.job.limits.reserve);
+                Some(format!("{program} failed while less than {least} was free on the disk"))
+            }
+            None => None,
+        };
+        let full = full.map(|message| Failure::new(Class::Disk, message));
         let failure = match (status.signal(), status.code()) {
             (Some(25), _) => Failure::new(
                 Class::Disk,
-                format!("{program} wrote a file larger than the {} of disk that it was given", crate::Bytes(self.job.limits.disk.unwrap_or(0))),
+                format!(
+                    "{program} wrote a file larger than the {} of disk that it was given",
+                    crate::Bytes(self.job.limits.disk.unwrap_or(0))
+                ),
             ),
             (Some(signal), _) => full.unwrap_or_else(|| {
                 Failure::new(Class::Signal, format!("{program} was ended by {}", signal_name(signal)))
@@ -227,7 +242,9 @@ impl<'a> Programs<'a> {
                 let as_signal = (meaning.is_none() && code > 128 && code < 160).then(|| signal_name(code - 128));
                 match (full, as_signal) {
                     (Some(full), _) if meaning.is_none() => full,
-                    (_, Some(signal)) => Failure::new(Class::Signal, format!("{program} reported the end by {signal} of what it ran")),
+                    (_, Some(signal)) => {
+                        Failure::new(Class::Signal, format!("{program} reported the end by {signal} of what it ran"))
+                    }
                     _ => Failure::new(meaning.unwrap_or(Class::Exit), format!("{program} ended with exit code {code}")),
                 }
             }

@@ -107,7 +107,12 @@ pub fn of_path(path: &Path) -> Result<Option<String>, Error> {
     };
     if !metadata.is_dir() {
         // A plain file's manifest is a second file, which inputs never have: its own stamp is enough.
-        return Ok(Some(format!("file {} bytes, mtime {}.{:09}", metadata.len(), metadata.mtime(), metadata.mtime_nsec())));
+        return Ok(Some(format!(
+            "file {} bytes, mtime {}.{:09}",
+            metadata.len(),
+            metadata.mtime(),
+            metadata.mtime_nsec()
+        )));
     }
     match publish::inspect(path) {
         Ok(Status::Complete(manifest)) => {

@@ -34,7 +34,8 @@ pub fn work(observer: &dyn Observe) -> ExitCode {
     let job = std::io::stdin().lock().read_line(&mut line).ok().and_then(|_| serde_json::from_str::<Job>(&line).ok());
     let Some(job) = job else {
         // Whoever called it by hand reads this; the head sees the exit code.
-        let _ = writeln!(std::io::stderr(), "error: this is a worker process, which a run starts with a job on its stdin");
+        let _ =
+            writeln!(std::io::stderr(), "error: this is a worker process, which a run starts with a job on its stdin");
         return ExitCode::from(2);
     };
     let started = Instant::now();
@@ -121,12 +122,7 @@ fn confine(job: &Job, stop: &Arc<AtomicBool>) -> std::io::Result<()> {
 }
 
 /// The stage's commands in their order, and its product published.
-fn attempt(
-    job: &Job,
-    observer: &dyn Observe,
-    stop: &Arc<AtomicBool>,
-    used: &mut Used,
-) -> Result<Signatures, Failure> {
+fn attempt(job: &Job, observer: &dyn Observe, stop: &Arc<AtomicBool>, used: &mut Used) -> Result<Signatures, Failure> {
     let layout = Layout::new(&job.work);
     let origin = json!({ "stage": job.stage, "key": job.key, "inputs": job.inputs });
     let is_there = job.product.as_deref().map(|product| was_made(product, &origin)).transpose()?.unwrap_or(false);
@@ -169,7 +165,9 @@ fn attempt(
     for written in job.writes.iter().map(|text| Resource::parse(text)).chain(product) {
         let signature = resource::signature(&written, observer)
             .map_err(|error| Failure::new(Class::Product, crate::chain(&error)))?
-            .ok_or_else(|| Failure::new(Class::Product, format!("the program ended well, and {written} is not there")))?;
+            .ok_or_else(|| {
+                Failure::new(Class::Product, format!("the program ended well, and {written} is not there"))
+            })?;
         outputs.insert(written.key(&job.work), signature);
     }
     Ok(outputs)

@@ -1,0 +1,223 @@
+//! What a run is asked for: kept in the work folder, so that running again needs no arguments.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use orchestrator::{DataSet, Layout, Plan};
+use serde::{Deserialize, Serialize};
+
+use super::{RunArgs, of};
+use crate::{
+    args::{Missing, Selection},
+    failure::{Class, Failure},
+    output::errln,
+    size::Bytes,
+    survey,
+};
+
+const DEFAULT_PLAN: &str = include_str!("default.toml");
+
+/// What was asked for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Request {
+    /// Paths, relative to the work folder where they are in it.
+    input: Vec<PathBuf>,
+    /// The plan's origin and text.
+    plan: (String, String),
+    vars: BTreeMap<String, String>,
+    only: BTreeSet<String>,
+    pub until: Option<String>,
+    memory: Option<u64>,
+    pub cores: Option<u32>,
+    pub disk: Option<u64>,
+    pub reserve: u64,
+    pub open_sets: usize,
+}
+
+impl Request {
+    /// From the command line; without inputs and plan, what is not said is as it was the last time.
+    pub(super) fn new(args: &RunArgs, layout: Option<&Layout>) -> Result<Self, Failure> {
+        let before = match layout {
+            Some(layout) if args.input.is_empty() && args.plan.is_none() => Self::read(layout)?,
+            _ => None,
+        };
+        let mut request = before.unwrap_or(Self {
+            input: Vec::new(),
+            plan: ("the default plan".to_owned(), DEFAULT_PLAN.to_owned()),
+            vars: BTreeMap::new(),
+            only: BTreeSet::new(),
+            until: None,
+            memory: None,
+            cores: None,
+            disk: None,
+            reserve: args.reserve.0,
+            open_sets: args.open_sets,
+        });
+        if !args.input.is_empty() {
+            request.input = args.input.iter().map(|path| kept(path, layout)).collect::<Result<_, _>>()?;
+        }
+        if let Some(path) = &args.plan {
+            let text = fs::read_to_string(path)
+                .map_err(|e| Failure::io(Class::Input, format!("cannot read the plan {}", path.display()), &e))?;
+            request.plan = (path.display().to_string(), text);
+        }
+        for var in &args.vars {
+            let Some((name, value)) = var.split_once('=') else {
+                return Err(Failure::new(Class::Usage, format!("--var {var}: there is no `=`"))
+                    .hint("write it like --var sky_model=/data/sky.csv"));
+            };
+            request.vars.insert(name.to_owned(), value.to_owned());
+        }
+        let missing = args.missing.map(|missing| match missing {
+            Missing::Refuse => "refuse",
+            Missing::Flag => "flag",
+            Missing::Split => "split",
+        });
+        let number = |n: Option<u8>| n.map(|n| n.to_string());
+        let options = [
+            ("missing", missing.map(str::to_owned)),
+            ("min_subbands", number(args.min_subbands)),
+            ("subbands", number(args.subbands)),
+        ];
+        for (name, value) in options {
+            request.vars.extend(value.map(|value| (name.to_owned(), value)));
+        }
+        if !args.only.is_empty() {
+            request.only = args.only.iter().cloned().collect();
+        }
+        request.until = args.until.clone().or(request.until);
+        request.memory = args.memory.map(|memory| memory.0).or(request.memory);
+        request.cores = args.cores.or(request.cores);
+        request.disk = args.disk.map(|disk| disk.0).or(request.disk);
+        Ok(request)
+    }
+
+    /// What the last run was asked for.
+    pub(super) fn read(layout: &Layout) -> Result<Option<Self>, Failure> {
+        let path = layout.request();
+        match fs::read(&path) {
+            Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|error| {
+                Failure::of(Class::Input, &error)
+                    .hint(format!("{} is not what a run left; give inputs and plan again", path.display()))
+            }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Failure::io(Class::Input, format!("cannot read {}", path.display()), &error)),
+        }
+    }
+
+    pub(super) fn write(&self, layout: &Layout) -> Result<(), Failure> {
+        let path = layout.request();
+        let failed = |e: &std::io::Error| Failure::io(Class::Output, format!("cannot write {}", path.display()), e);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(|e| failed(&e))?;
+        }
+        let text = serde_json::to_vec_pretty(self).map_err(|e| failed(&e.into()))?;
+        let temporary = path.with_extension(format!("tmp-{}", std::process::id()));
+        fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, &path)).map_err(|e| failed(&e))
+    }
+
+    /// Gives the run another memory budget from now on.
+    pub(super) fn set_memory(&mut self, memory: Option<Bytes>) {
+        self.memory = memory.map(|memory| memory.0).or(self.memory);
+    }
+
+    /// Only these sets.
+    pub(super) fn only_these(&mut self, sets: BTreeSet<String>) {
+        self.only = sets;
+    }
+
+    /// The plan's text.
+    pub(super) fn plan_text(&self) -> &str {
+        &self.plan.1
+    }
+
+    /// The plan, with the names given on the command line.
+    pub(super) fn plan(&self) -> Result<Plan, Failure> {
+        let (origin, text) = &self.plan;
+        let mut plan = Plan::parse(origin, text).map_err(|e| of(&e))?;
+        plan.vars.extend(self.vars.clone());
+        if let Some(until) = self.until.as_ref().filter(|until| plan.stage(until).is_none()) {
+            let names: Vec<&str> = plan.stages.iter().map(|stage| stage.name.as_str()).collect();
+            return Err(Failure::new(Class::Usage, format!("--until {until}: the plan has no such stage"))
+                .hint(format!("it has {}", names.join(", "))));
+        }
+        Ok(plan)
+    }
+
+    /// Bytes of memory that the run may use.
+    pub(super) fn memory(&self, plan: &Plan) -> u64 {
+        self.memory.or(plan.run.memory.map(|memory| memory.0)).unwrap_or_else(|| available_memory() / 10 * 8)
+    }
+
+    /// The sets that there are now, oldest first, and what a person should know.
+    pub(super) fn sets(&self, plan: &Plan, layout: &Layout, quiet: bool) -> Result<Vec<DataSet>, Failure> {
+        let mut sets = plan.sets.clone();
+        let mut rest = Vec::new();
+        for path in &self.input {
+            let path = layout.work().join(path);
+            if path.join("table.dat").is_file() {
+                sets.push(measurement_set(&path)?);
+            } else {
+                rest.push(path);
+            }
+        }
+        if !rest.is_empty() {
+            sets.extend(self.groups(rest, quiet)?);
+        }
+        if !self.only.is_empty() {
+            sets.retain(|set| self.only.contains(&set.name));
+        }
+        Ok(sets)
+    }
+
+    fn groups(&self, input: Vec<PathBuf>, quiet: bool) -> Result<Vec<DataSet>, Failure> {
+        let number = |name: &str| self.vars.get(name).and_then(|text| text.parse().ok());
+        let selection = Selection {
+            input,
+            tolerance: 30.0,
+            subbands: number("subbands").unwrap_or(16),
+            missing: Missing::Refuse,
+            min_subbands: 1,
+            cache: None,
+            no_cache: false,
+        };
+        let survey = survey::take(&selection, quiet)?;
+        for note in survey.notes() {
+            errln!("note: {note}");
+        }
+        let set = |group: &survey::Candidate| DataSet {
+            name: group.name.clone(),
+            files: group.files.iter().map(|file| file.display().to_string()).collect(),
+            vars: BTreeMap::new(),
+        };
+        Ok(survey.groups.iter().map(set).collect())
+    }
+}
+
+/// A path as the request keeps it.
+fn kept(path: &Path, layout: Option<&Layout>) -> Result<PathBuf, Failure> {
+    let path =
+        path.canonicalize().map_err(|e| Failure::io(Class::Input, format!("cannot find {}", path.display()), &e))?;
+    Ok(layout.and_then(|layout| path.strip_prefix(layout.work()).ok()).map_or(path.clone(), Path::to_owned))
+}
+
+fn measurement_set(path: &Path) -> Result<DataSet, Failure> {
+    let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+    if !orchestrator::is_plain_name(&name) {
+        return Err(Failure::new(Class::Usage, format!("{}: its name cannot be a set's", path.display()))
+            .hint("a set's name is letters, digits and -_.:+, not starting with a dot"));
+    }
+    let vars = BTreeMap::from([("ms".to_owned(), path.display().to_string())]);
+    Ok(DataSet { name, files: Vec::new(), vars })
+}
+
+/// Bytes that programs can take without the system giving up others' memory.
+fn available_memory() -> u64 {
+    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim_end().parse::<u64>().ok());
+    kib.map_or(Bytes(4 << 30), |kib| Bytes(kib << 10)).0
+}

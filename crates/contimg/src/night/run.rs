@@ -1,0 +1,120 @@
+//! `contimg run`.
+
+use std::{
+    cell::RefCell,
+    fs,
+    process::ExitCode,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use orchestrator::{Budget, Class as FailureClass, Event, Feed, Layout, RunOptions, Summary, Surroundings};
+
+use super::{RunArgs, journal::Journal, observe::Columns, of, request::Request, show::Show};
+use crate::{
+    failure::{Class, Failure},
+    output::{out, outln},
+    supervise::Stop,
+};
+
+pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
+    if args.print_plan {
+        out!("{}", Request::new(args, None)?.plan_text());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let Some(work) = &args.work else {
+        return Err(Failure::new(Class::Usage, "--work names the folder of all products"));
+    };
+    let failed = |e: &std::io::Error| Failure::io(Class::Output, format!("cannot make {}", work.display()), e);
+    fs::create_dir_all(work).map_err(|e| failed(&e))?;
+    let layout = Layout::new(work.canonicalize().map_err(|e| failed(&e))?);
+    let request = Request::new(args, Some(&layout))?;
+    request.plan()?;
+    request.write(&layout)?;
+    let summary = go(&request, &layout, args.quiet, args.json)?;
+    if args.json {
+        outln!("{:#}", serde_json::to_value(&summary).unwrap_or_default());
+    } else {
+        Show::summary(&summary, &layout);
+    }
+    Ok(exit_code(&summary))
+}
+
+/// Runs what `request` asks for.
+pub(super) fn go(request: &Request, layout: &Layout, quiet: bool, json: bool) -> Result<Summary, Failure> {
+    let plan = request.plan()?;
+    let stop = Stop::listen().map_err(|e| Failure::io(Class::Worker, "cannot listen for signals", &e))?;
+    let program =
+        std::env::current_exe().map_err(|e| Failure::io(Class::Worker, "cannot find our own program file", &e))?;
+    let cores = std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1));
+    let options = RunOptions {
+        run: run_name(),
+        budget: Budget {
+            memory: request.memory(&plan),
+            cores: request.cores.or(plan.run.cores).unwrap_or(cores),
+            disk: request.disk.or(plan.run.disk.map(|disk| disk.0)),
+            reserve: request.reserve,
+        },
+        until: request.until.clone(),
+        program,
+        worker_arguments: vec![super::WORKER.to_owned()],
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        grace_seconds: 8.0,
+        open_sets: request.open_sets,
+    };
+    let mut journal = Journal::open(layout, &options.run);
+    let mut show = Show::new(quiet);
+    let problem = RefCell::new(None);
+    let mut feed = || match request.sets(&plan, layout, quiet) {
+        Ok(sets) => Ok(Feed { sets, more: false }),
+        Err(failure) => {
+            *problem.borrow_mut() = Some(failure);
+            Ok(Feed::default())
+        }
+    };
+    let mut tell = |event: &Event| {
+        journal.note(event);
+        show.event(event);
+    };
+    let around = Surroundings {
+        observer: &Columns,
+        feed: &mut feed,
+        stop: &|| stop.signal().and_then(|signal| i32::try_from(signal).ok()),
+        tell: &mut tell,
+    };
+    let summary = orchestrator::run(&plan, layout, &options, around).map_err(|e| of(&e));
+    show.finish();
+    if let Some(failure) = problem.into_inner() {
+        return Err(failure);
+    }
+    let summary = summary?;
+    let attempted = summary.done.len() + summary.failed.len() + summary.passed_over.len() + summary.unfinished.len();
+    if attempted == 0 && !json {
+        return Err(Failure::new(Class::Input, "there is no data set to work on")
+            .hint("name a folder of UVH5 subbands or Measurement Sets; `contimg plan DIR` tells what is in a folder"));
+    }
+    Ok(summary)
+}
+
+/// A run's name: when it began, and which process it was.
+fn run_name() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let stamp = jiff::Timestamp::from_second(i64::try_from(now.as_secs()).unwrap_or(0))
+        .map(|time| time.strftime("%Y%m%dT%H%M%SZ").to_string())
+        .unwrap_or_default();
+    format!("{stamp}-{}", std::process::id())
+}
+
+/// What the program ends with.
+pub(super) fn exit_code(summary: &Summary) -> ExitCode {
+    if let Some(signal) = summary.stopped_by {
+        return ExitCode::from(u8::try_from(128 + signal).unwrap_or(1));
+    }
+    let code = |class: &FailureClass| match class {
+        FailureClass::Input => 1,
+        FailureClass::Usage => 2,
+        FailureClass::Disk => 3,
+        _ => 4,
+    };
+    let classes = summary.failed.iter().chain(&summary.passed_over).map(|(_, _, class)| code(class));
+    ExitCode::from(classes.max().unwrap_or(0))
+}

@@ -1,0 +1,136 @@
+//! A run for people: a status line on a terminal, plain lines for everything that happens, and a summary.
+
+use std::{collections::BTreeSet, time::Instant};
+
+use indicatif::ProgressBar;
+use orchestrator::{Event, Layout, State, Summary};
+
+use crate::{
+    output::{errln, outln},
+    progress,
+    size::Bytes,
+};
+
+pub(super) struct Show {
+    quiet: bool,
+    bar: ProgressBar,
+    budget: u64,
+    sets: BTreeSet<String>,
+    ended: usize,
+    started: Instant,
+}
+
+impl Show {
+    pub(super) fn new(quiet: bool) -> Self {
+        Self {
+            quiet,
+            bar: progress::bar(0, "looking for data sets", quiet),
+            budget: 0,
+            sets: BTreeSet::new(),
+            ended: 0,
+            started: Instant::now(),
+        }
+    }
+
+    fn line(&self, text: &str) {
+        if !self.quiet {
+            let clock = jiff::Timestamp::now().strftime("%H:%M:%S");
+            self.bar.suspend(|| errln!("{clock} {text}"));
+        }
+    }
+
+    pub(super) fn event(&mut self, event: &Event) {
+        match event {
+            Event::RunStarted { run, budget } => {
+                self.budget = budget.memory;
+                self.line(&format!("run {run}: {} of memory, {} cores", Bytes(budget.memory), budget.cores));
+            }
+            Event::SetsFound { sets } => {
+                self.sets.extend(sets.iter().cloned());
+                self.bar.set_length(self.sets.len() as u64);
+                self.line(&format!("{} data sets", self.sets.len()));
+            }
+            Event::Started { set, stage, attempt, why, memory, cores } => {
+                let again = if *attempt > 1 { format!("attempt {attempt}, ") } else { String::new() };
+                self.line(&format!("{set} {stage}: {again}{why} ({} of memory, {cores} cores)", Bytes(*memory)));
+            }
+            Event::Ended { record } | Event::TriedAgain { record } => {
+                let (set, stage) = (&record.set, &record.stage);
+                let last = record.attempts.last();
+                let seconds = last.map_or(0.0, |attempt| attempt.seconds);
+                match (record.state, record.failure()) {
+                    (State::Skipped, _) => {
+                        self.line(&format!("{set}: {}", record.note.as_deref().unwrap_or("skipped")));
+                    }
+                    (_, Some(failure)) => {
+                        let next = if matches!(event, Event::TriedAgain { .. }) { "; it is tried again" } else { "" };
+                        self.line(&format!("{set} {stage}: FAILED after {seconds:.1} s: {failure}{next}"));
+                    }
+                    _ => {
+                        let peak = Bytes(record.peak_memory());
+                        self.line(&format!("{set} {stage}: done in {seconds:.1} s, {peak}"));
+                    }
+                }
+            }
+            Event::SetDone { set } => self.ended(set),
+            Event::SetStopped { set, stage, reason } => {
+                self.ended(set);
+                self.line(&format!("{set}: stopped at {stage}: {reason}"));
+            }
+            Event::SetTaken { set, holder } => self.line(&format!("{set}: {holder} works on it; waiting")),
+            Event::Note { text } => self.line(&format!("note: {text}")),
+            Event::Usage { memory, running, .. } => {
+                let now: Vec<String> = running.iter().map(|(set, stage)| format!("{set} {stage}")).collect();
+                self.bar.set_message(format!(
+                    "{} of {} sets, {} of {}; {}",
+                    self.ended,
+                    self.sets.len(),
+                    Bytes(*memory),
+                    Bytes(self.budget),
+                    now.join(", ")
+                ));
+            }
+            _ => {}
+        }
+    }
+
+    fn ended(&mut self, set: &str) {
+        if self.sets.contains(set) {
+            self.ended += 1;
+            self.bar.set_position(self.ended as u64);
+        }
+    }
+
+    pub(super) fn finish(&self) {
+        self.bar.finish_and_clear();
+        tracing::debug!(seconds = self.started.elapsed().as_secs_f64(), "the run ended");
+    }
+
+    /// The end of a run, to stdout.
+    pub(super) fn summary(summary: &Summary, layout: &Layout) {
+        outln!(
+            "{} sets done, {} failed, {} passed over, {} unfinished; {} attempts, {} stages were up to date; {:.1} s; peak memory {} of {}",
+            summary.done.len(),
+            summary.failed.len(),
+            summary.passed_over.len(),
+            summary.unfinished.len(),
+            summary.attempts,
+            summary.up_to_date,
+            summary.seconds,
+            Bytes(summary.peak_memory),
+            Bytes(summary.memory_budget),
+        );
+        let notes: BTreeSet<&str> = summary.skipped.iter().map(|(_, note)| note.as_str()).collect();
+        for note in notes {
+            outln!("{note}");
+        }
+        for (title, list) in [("failed", &summary.failed), ("passed over", &summary.passed_over)] {
+            for (set, stage, class) in list {
+                outln!("{title}: {set} at {stage} ({class}); contimg why {set} --work {}", layout.work().display());
+            }
+        }
+        if let Some(signal) = summary.stopped_by {
+            outln!("stopped by signal {signal}; the same command goes on");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! `contimg verify`: every product of a night against its manifest.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::Args;
+use publish::{Level, Status};
+use rayon::prelude::*;
+use serde_json::json;
+
+use super::WorkArgs;
+use crate::{
+    convert::of_publish,
+    failure::{Class, Failure},
+    output::outln,
+    size::Bytes,
+};
+
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  contimg verify --work /data/night              sizes and checksums of every product
+  contimg verify --work /data/night --sizes      names and sizes only
+  contimg verify --work /mnt/moved/night --json
+
+Exit codes: 0 every product is as it was published, 1 one is damaged or unfinished.")]
+pub(crate) struct VerifyArgs {
+    #[command(flatten)]
+    pub work: WorkArgs,
+    /// Names and sizes only.
+    #[arg(long)]
+    pub sizes: bool,
+    /// Print one JSON document.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What was found under one name.
+struct Found {
+    path: PathBuf,
+    bytes: u64,
+    state: &'static str,
+    differences: Vec<String>,
+}
+
+pub(crate) fn run(args: &VerifyArgs) -> Result<ExitCode, Failure> {
+    let layout = args.work.layout()?;
+    let mut names = Vec::new();
+    products(layout.work(), 3, &mut names)
+        .map_err(|e| Failure::io(Class::Input, format!("cannot list {}", layout.work().display()), &e))?;
+    names.sort();
+    let level = if args.sizes { Level::Sizes } else { Level::Checksums };
+    let found: Vec<Found> = names
+        .into_par_iter()
+        .map(|path| look(&path, level))
+        .collect::<Result<_, publish::Error>>()
+        .map_err(|e| of_publish(&e))?;
+    let bad = found.iter().filter(|product| !product.differences.is_empty()).count();
+    if args.json {
+        let list: Vec<_> = found
+            .iter()
+            .map(|product| {
+                let path = product.path.strip_prefix(layout.work()).unwrap_or(&product.path);
+                json!({ "path": path, "bytes": product.bytes, "state": product.state, "differences": product.differences })
+            })
+            .collect();
+        outln!("{:#}", json!({ "products": list, "bad": bad }));
+    } else {
+        for product in &found {
+            let path = product.path.strip_prefix(layout.work()).unwrap_or(&product.path).display();
+            outln!("{:>10}  {path}: {}", Bytes(product.bytes), product.state);
+            for difference in &product.differences {
+                outln!("            {difference}");
+            }
+        }
+        outln!("{} products, {bad} bad", found.len());
+    }
+    Ok(if bad == 0 { ExitCode::SUCCESS } else { ExitCode::from(Class::Input.exit_code()) })
+}
+
+/// Folders that bear a manifest, or are unfinished, down to `depth`.
+fn products(folder: &Path, depth: u32, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let path = entry.path();
+        let name = entry.file_name();
+        if !entry.file_type()?.is_dir() || name == ".night" {
+            continue;
+        }
+        if path.join(publish::MANIFEST_NAME).is_file() || name.to_string_lossy().contains(".tmp-") {
+            found.push(path);
+        } else if depth > 1 {
+            products(&path, depth - 1, found)?;
+        }
+    }
+    Ok(())
+}
+
+fn look(path: &Path, level: Level) -> Result<Found, publish::Error> {
+    let described = |state, bytes, differences| Ok(Found { path: path.to_owned(), bytes, state, differences });
+    match publish::inspect(path)? {
+        Status::Complete(manifest) => match publish::verify(path, level) {
+            Ok(_) => described("as published", manifest.bytes(), Vec::new()),
+            Err(error) => described("changed", manifest.bytes(), vec![crate::survey::chain(&error)]),
+        },
+        Status::Changed { manifest, differences } => {
+            described("changed since", manifest.bytes(), differences.iter().map(ToString::to_string).collect())
+        }
+        Status::Damaged { differences } => {
+            described("damaged", 0, differences.iter().map(ToString::to_string).collect())
+        }
+        Status::Temporary { .. } => {
+            described("unfinished", 0, vec!["a run makes it, or died; `contimg clean` tells".to_owned()])
+        }
+        _ => described("foreign", 0, Vec::new()),
+    }
+}

@@ -1,0 +1,47 @@
+//! Plans that cannot be, and work folders that are none.
+
+use super::{Night, SCRIPT_STAGE, set};
+
+#[test]
+fn mistakes_are_named_with_what_to_do() {
+    let good = format!("{}{SCRIPT_STAGE}", set("a", "true"));
+    for (plan, arguments, words) in [
+        ("[[stage", &[][..], ["plan.toml", "line 1"]),
+        ("colour = 1", &[], ["colour", "--print-plan"]),
+        (good.replace("{do}", "{did}").as_str(), &[], ["{did}", "--var"]),
+        (good.replace("128MiB", "900TiB").as_str(), &[], ["900.0 TiB", "give the run more"]),
+        (&good, &["--until", "nowhere"], ["nowhere", "work"]),
+        (&good, &["--var", "x"], ["--var x", "="]),
+    ] {
+        let night = Night::new(plan);
+        let ended = night.run(arguments).expect(2);
+        for word in words {
+            assert!(ended.stderr.contains(word), "`{word}` is not in {ended:?}");
+        }
+    }
+}
+
+#[test]
+fn a_folder_without_a_run_is_told() {
+    let night = Night::new("");
+    for command in ["status", "verify", "retry"] {
+        night.work.run(&[command, "--work", "input"]).expect(1).says("is no work folder");
+    }
+    night.work.run(&["why", "a", "--work", "nowhere"]).expect(1).says("nowhere");
+    night.work.run(&["run", "nowhere", "--work", "night"]).expect(1).says("nowhere");
+    night.work.run(&["run", "input", "--work", "night"]).expect(1).says("no data set");
+    let plan = night.work.run(&["run", "--print-plan"]).expect(0).stdout;
+    assert!(plan.contains("[[stage]]"), "{plan}");
+}
+
+#[test]
+fn a_whole_night_is_a_stage_of_its_own() {
+    let night_stage = "[[stage]]\nname = \"all\"\nscope = \"night\"\nreads = [\"{work}/p/{set}\"]\n\
+        command = [\"sh\", \"-c\", \"cat \\\"$@\\\" > {out}/x\", \"sh\", \"{work}/p/{set}/x\", \"{out}/.\"]\nproduct = \"{work}/p/all\"\n";
+    let night_stage = night_stage.replace(", \\\"{out}/.\\\"", "").replace(", \"{out}/.\"", "");
+    let sets = set("a", "echo a > {out}/x") + &set("b", "echo b > {out}/x") + &set("bad", "exit 1");
+    let night = Night::new(&format!("{sets}{SCRIPT_STAGE}{night_stage}"));
+    night.summary(&[], 4);
+    assert_eq!(night.product("all").as_deref(), Some("a\nb\n"), "the sets that are done");
+    assert_eq!(night.summary(&[], 4)["up_to_date"], 3);
+}

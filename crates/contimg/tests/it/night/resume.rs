@@ -1,0 +1,98 @@
+//! The same command again: what is done stays done, and what changed is done again.
+
+use super::{Night, SCRIPT_STAGE, set};
+
+/// Two stages; the second reads the first one's product.
+fn plan(first: &str, second: &str) -> String {
+    format!(
+        "{}{}{}\n[[stage]]\nname = \"next\"\ncommand = [\"sh\", \"-c\", {second:?}]\nreads = [\"{{work}}/p/{{set}}\"]\nproduct = \"{{work}}/q/{{set}}\"\n",
+        set("a", first),
+        set("b", "echo b > {out}/x"),
+        SCRIPT_STAGE
+    )
+}
+
+const NEXT: &str = "cp {work}/p/{set}/x {out}/";
+
+#[test]
+fn what_is_done_stays_done() {
+    let night = Night::new(&plan("echo a > {out}/x", NEXT));
+    assert_eq!(night.summary(&[], 0)["attempts"], 4);
+    let again = night.summary(&[], 0);
+    assert_eq!((&again["attempts"], &again["up_to_date"]), (&0.into(), &4.into()));
+    // Without arguments it goes on with what was asked for.
+    let again = night.work.run(&["run", "--work", "night", "--json"]).expect(0).json();
+    assert_eq!((&again["attempts"], &again["up_to_date"]), (&0.into(), &4.into()));
+    // A moved night is the same night.
+    std::fs::rename(night.folder(), night.work.path().join("moved")).expect("move");
+    let moved = night.work.run(&["run", "--work", "moved", "--json"]).expect(0).json();
+    assert_eq!(moved["attempts"], 0, "{moved:#}");
+    let verified = night.work.run(&["verify", "--work", "moved", "--json"]).expect(0).json();
+    assert_eq!((verified["products"].as_array().map(Vec::len), &verified["bad"]), (Some(4), &0.into()));
+}
+
+#[test]
+fn changed_settings_and_inputs_are_done_again_and_nothing_else() {
+    let night = Night::new(&plan("echo a > {out}/x", NEXT));
+    night.summary(&[], 0);
+    night.plan(&plan("echo other > {out}/x", NEXT));
+    assert_eq!(night.summary(&[], 0)["attempts"], 2, "both stages of set a");
+    assert_eq!(night.product("a").as_deref(), Some("other\n"));
+    night.plan(&plan("echo other > {out}/x", "cp {work}/p/{set}/x {out}/y"));
+    assert_eq!(night.summary(&[], 0)["attempts"], 2, "the second stage of both sets");
+    // The same product made by another command is the same to what reads it.
+    night.plan(&plan("echo other  > {out}/x", "cp {work}/p/{set}/x {out}/y"));
+    assert!(night.summary(&[], 0)["attempts"].as_u64() >= Some(1));
+    // A product that was lost is made again.
+    std::fs::remove_dir_all(night.folder().join("q/b")).expect("remove");
+    assert_eq!(night.summary(&[], 0)["attempts"], 1);
+    // Damage is found and mended.
+    std::fs::write(night.folder().join("q/b/y"), "damaged and longer").expect("write");
+    night.work.run(&["verify", "--work", "night"]).orderly().map(|code| assert_eq!(code, 1)).expect("an orderly end");
+    assert_eq!(night.summary(&[], 0)["attempts"], 1);
+    night.work.run(&["verify", "--work", "night"]).expect(0);
+}
+
+#[test]
+fn a_record_that_was_lost_is_made_again_from_the_product() {
+    let count = "echo ran >> {work}/count; echo a > {out}/x";
+    let night = Night::new(&format!("{}{SCRIPT_STAGE}", set("a", count)));
+    night.summary(&[], 0);
+    std::fs::remove_dir_all(night.folder().join(".night/state")).expect("remove");
+    night.summary(&[], 0);
+    let ran = std::fs::read_to_string(night.folder().join("count")).expect("read");
+    assert_eq!(ran, "ran\n", "the command ran once");
+}
+
+#[test]
+fn damaged_data_are_not_tried_again_and_the_rest_is() {
+    let stage = format!("{SCRIPT_STAGE}exit_codes = {{ 9 = \"input\" }}\n");
+    let sets = set("bad", "exit 9") + &set("unlucky", "test -e {work}/ok && echo > {out}/x");
+    let night = Night::new(&format!("{sets}{stage}"));
+    let first = night.summary(&[], 4);
+    assert_eq!(first["failed"].as_array().map(Vec::len), Some(2), "{first:#}");
+    std::fs::write(night.folder().join("ok"), "").expect("write");
+    let second = night.summary(&[], 1);
+    assert_eq!((&second["passed_over"][0][0], &second["done"][0]), (&"bad".into(), &"unlucky".into()), "{second:#}");
+    assert_eq!(second["attempts"], 1);
+    let retried = night.work.run(&["retry", "bad", "--work", "night", "--json"]);
+    assert_eq!((retried.code, &retried.json()["attempts"]), (Some(1), &1.into()), "{retried:?}");
+}
+
+#[test]
+fn a_missing_program_is_skipped_where_the_plan_says_so() {
+    let image = "[[stage]]\nname = \"image\"\ncommand = [\"no-such-imager\", \"{out}\"]\nproduct = \"{work}/i/{set}\"\n\
+        skip_without_program = \"get it with: apt-get install no-such-imager\"\n\
+        [[stage]]\nname = \"after\"\ncommand = [\"true\"]\nreads = [\"{work}/i/{set}\"]\n";
+    let night = Night::new(&format!("{}{SCRIPT_STAGE}{image}", set("a", "echo > {out}/x")));
+    let ended = night.run(&[]).expect(0);
+    assert!(ended.stdout.contains("image skipped: get it with"), "{ended:?}");
+    assert!(ended.stdout.contains("after skipped"), "{ended:?}");
+    // Without that, it is a failure with its name.
+    night.plan(&format!(
+        "{}{SCRIPT_STAGE}{}",
+        set("a", "echo > {out}/x"),
+        image.replace("skip_without", "about = \"x\"\n#")
+    ));
+    assert_eq!(night.summary(&[], 4)["failed"][0][2], "cannot-start");
+}

@@ -1,0 +1,70 @@
+//! A run that is asked to stop, and two runs at once.
+
+use rustix::process::Signal;
+
+use super::{Night, SCRIPT_STAGE, set};
+use crate::program::{Ended, send, start, tagged, wait_for};
+
+/// Eight sets that note when they begin, and end when `go` is there.
+fn slow() -> String {
+    let script = "echo {set} >> {work}/begun; while ! test -e {work}/go; do sleep 0.01; done; echo {set} > {out}/x";
+    let stage = SCRIPT_STAGE.replace("2s", "60s").replace("128MiB", "32MiB");
+    (0..8).map(|i| set(&format!("s{i}"), script)).collect::<String>() + &stage
+}
+
+fn begun(night: &Night) -> usize {
+    std::fs::read_to_string(night.folder().join("begun")).map_or(0, |text| text.lines().count())
+}
+
+#[test]
+fn a_signal_ends_it_with_its_code_and_leaves_nothing() {
+    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
+        let night = Night::new(&slow());
+        let tag = format!("CONTIMG_TEST_TAG=stops-{}-{code}.", std::process::id());
+        let (key, value) = tag.split_once('=').expect("a variable");
+        let child = start(night.work.contimg(Night::ARGUMENTS).args(["--cores", "2"]).env(key, value));
+        wait_for("two stages at work", || (begun(&night) >= 2).then_some(()));
+        send(child.id(), signal);
+        let ended = Ended::of(child.wait_with_output().expect("wait"));
+        assert_eq!(ended.orderly(), Ok(code), "{ended:?}");
+        assert!(ended.stdout.contains("stopped by signal"), "{ended:?}");
+        assert_eq!(tagged(&tag), [0_u32; 0], "no process is left");
+        let left = std::fs::read_dir(night.folder().join("p")).map_or(0, Iterator::count);
+        assert_eq!(left, 0, "no product and no temporary");
+        std::fs::write(night.folder().join("go"), "").expect("write");
+        assert_eq!(night.summary(&[], 0)["done"].as_array().map(Vec::len), Some(8));
+    }
+}
+
+#[test]
+fn two_runs_at_once_share_the_work() {
+    let night = Night::new(&slow());
+    let first = start(night.work.contimg(Night::ARGUMENTS).args(["--cores", "1", "--json"]));
+    wait_for("a stage at work", || (begun(&night) >= 1).then_some(()));
+    let second = start(night.work.contimg(Night::ARGUMENTS).args(["--cores", "1", "--json"]));
+    wait_for("a stage of the other run", || (begun(&night) >= 2).then_some(()));
+    std::fs::write(night.folder().join("go"), "").expect("write");
+    let [first, second] = [first, second].map(|child| Ended::of(child.wait_with_output().expect("wait")));
+    assert_eq!((first.orderly(), second.orderly()), (Ok(0), Ok(0)), "{first:?} {second:?}");
+    let (first, second) = (first.json(), second.json());
+    for summary in [&first, &second] {
+        assert_eq!(summary["done"].as_array().map(Vec::len), Some(8), "each saw all done: {summary:#}");
+    }
+    let attempts = [&first, &second].map(|summary| summary["attempts"].as_u64().expect("a number"));
+    assert_eq!(attempts.iter().sum::<u64>(), 8, "and none was done twice: {attempts:?}");
+    assert_eq!(begun(&night), 8);
+}
+
+#[test]
+fn the_set_of_a_run_that_was_killed_is_free_at_once() {
+    let night = Night::new(&slow());
+    let tag = format!("CONTIMG_TEST_TAG=freed-{}.", std::process::id());
+    let (key, value) = tag.split_once('=').expect("a variable");
+    let mut child = start(night.work.contimg(Night::ARGUMENTS).env(key, value));
+    wait_for("two stages at work", || (begun(&night) >= 2).then_some(()));
+    send(child.id(), Signal::KILL);
+    child.wait().expect("wait");
+    wait_for("end of the workers", || tagged(&tag).is_empty().then_some(()));
+    std::fs::write(night.folder().join("go"), "").expect("write");
+    assert_eq!(night.summary(&[], 0)["done"].as_array().map(Vec::len), Some(8));
+}
