@@ -1,0 +1,129 @@
+//! Headers and statistics, kept while their files are unchanged.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use stamped_cache::{Cache, Explanation, Key, LookUpError, Options, Stats, Store, StoreOptions};
+
+use crate::error::Error;
+use crate::file::FitsFile;
+use crate::pixels::{Area, Pixels, Statistics};
+
+/// The version of the form in which headers and statistics are on disk.
+const STORE_VERSION: u32 = 1;
+
+/// Headers and pixel statistics of FITS files that are never stale: kept in memory, and on disk if wanted, while the files
+/// are unchanged.
+///
+/// A look-up costs one `stat`. Files are known by their paths as given (made absolute, links not resolved): the same file
+/// under two names is read twice.
+pub struct FitsCache {
+    files: Cache<FitsFile>,
+    statistics: Cache<Statistics>,
+}
+
+impl Default for FitsCache {
+    fn default() -> Self {
+        Self::new(Options::default())
+    }
+}
+
+impl FitsCache {
+    /// An empty cache in memory. `options` bounds the headers and, again, the statistics.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        Self { files: Cache::new(options.clone(), FitsFile::weight), statistics: Cache::new(options, |_| 0) }
+    }
+
+    /// The same with both on disk too, below `folder`, so that the next process starts warm.
+    ///
+    /// # Errors
+    /// [`Error::Cache`] where the folder cannot be used.
+    pub fn with_folder(self, folder: impl AsRef<Path>) -> Result<Self, Error> {
+        let open = |name| Store::open(folder.as_ref(), name, STORE_VERSION, StoreOptions::default());
+        Ok(Self {
+            files: self.files.with_store(open("fits-headers")?),
+            statistics: self.statistics.with_store(open("fits-statistics")?),
+        })
+    }
+
+    /// The headers of the file at `path`: those that are held, if the file is unchanged, else read now.
+    ///
+    /// # Errors
+    /// [`Error`]; nothing is kept then.
+    pub fn file(&self, path: impl AsRef<Path>) -> Result<Arc<FitsFile>, Error> {
+        self.file_of(&key(path.as_ref())?)
+    }
+
+    /// The headers of many files, in the order of their paths, on all threads of the pool.
+    pub fn files<P: AsRef<Path> + Sync>(&self, paths: &[P]) -> Vec<Result<Arc<FitsFile>, Error>> {
+        paths.par_iter().with_min_len(16).map(|path| self.file(path)).collect()
+    }
+
+    /// Statistics of an area of the first image in the file at `path`: those that are held, if the file is unchanged, else
+    /// computed now.
+    ///
+    /// # Errors
+    /// [`Error`]; nothing is kept then.
+    pub fn statistics(&self, path: impl AsRef<Path>, area: &Area) -> Result<Arc<Statistics>, Error> {
+        let key = key(path.as_ref())?;
+        let found = self.statistics.get_or_read(&key.part(&area.to_string()), |files| {
+            files.file(key.path());
+            let file = self.file_of(&key)?;
+            Pixels::of(&file, file.image()?)?.statistics(area)
+        });
+        plain(found, &key)
+    }
+
+    /// Why the last look-up of the headers at `path` read or did not.
+    ///
+    /// # Errors
+    /// [`Error::Cache`] where the path cannot be one.
+    pub fn explain_file(&self, path: impl AsRef<Path>) -> Result<Explanation, Error> {
+        Ok(self.files.explain(&key(path.as_ref())?))
+    }
+
+    /// Why the last look-up of statistics computed or did not.
+    ///
+    /// # Errors
+    /// [`Error::Cache`] where the path cannot be one.
+    pub fn explain_statistics(&self, path: impl AsRef<Path>, area: &Area) -> Result<Explanation, Error> {
+        Ok(self.statistics.explain(&key(path.as_ref())?.part(&area.to_string())))
+    }
+
+    /// What the cache of headers has done.
+    pub fn file_stats(&self) -> Stats {
+        self.files.stats()
+    }
+
+    /// What the cache of statistics has done; `reads` counts how often pixels were read.
+    pub fn statistics_stats(&self) -> Stats {
+        self.statistics.stats()
+    }
+
+    fn file_of(&self, key: &Key) -> Result<Arc<FitsFile>, Error> {
+        let found = self.files.get_or_read(key, |files| FitsFile::read(files.file(key.path())));
+        plain(found, key)
+    }
+}
+
+impl std::fmt::Debug for FitsCache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FitsCache").field("files", &self.files).field("statistics", &self.statistics).finish()
+    }
+}
+
+fn key(path: &Path) -> Result<Key, Error> {
+    let absolute =
+        std::path::absolute(path).map_err(|source| Error::Io { path: path.to_path_buf(), action: "name", source })?;
+    Ok(Key::canonical(absolute)?)
+}
+
+fn plain<V>(found: Result<Arc<V>, LookUpError<Error>>, key: &Key) -> Result<Arc<V>, Error> {
+    found.map_err(|error| match error {
+        LookUpError::Read(error) => error,
+        LookUpError::Unsettled { attempts, .. } => Error::Unsettled { path: key.path().to_path_buf(), attempts },
+        _ => Error::Unsettled { path: key.path().to_path_buf(), attempts: 1 },
+    })
+}
