@@ -138,6 +138,23 @@ pub enum Error {
         /// Its owner, where the record is readable.
         owner: Option<Owner>,
     },
+    /// Another process is changing the files of this directory.
+    #[error("{path}: is being changed by {owner}", path = path.display(),
+        owner = owner.as_ref().map_or_else(|| "another process".to_owned(), ToString::to_string))]
+    EditInProgress {
+        /// The directory.
+        path: PathBuf,
+        /// Who changes it, where the record is readable.
+        owner: Option<Owner>,
+    },
+    /// A change was committed and could not be finished. Nothing is lost: [`recover`](crate::recover) finishes it.
+    #[error("{path}: a change was committed and could not be finished", path = path.display())]
+    EditUnfinished {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: Box<Error>,
+    },
     /// Not a temporary of this crate; it is not touched.
     #[error("{path}: not a temporary of an earlier run", path = path.display())]
     NotALeftover {
@@ -179,6 +196,8 @@ impl Error {
             Self::NotAProduct { .. } => "check the path",
             Self::Differs { .. } => "another program changed it, or it was copied incompletely; make or copy it again",
             Self::OwnerMayLive { .. } => "wait for that run to end, or clean up on the host that it ran on",
+            Self::EditInProgress { .. } => "wait for that run to end, or clean up on the host that it ran on",
+            Self::EditUnfinished { .. } => "remove the cause and run the command again: it finishes the change first",
             Self::NotALeftover { .. } => "only `.NAME.tmp-<run>-<pid>` directories of earlier runs are removed",
             Self::Io { .. } => "see the cause",
         }

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
+use crate::edit;
 use crate::error::Error;
 use crate::leftover;
 use crate::manifest::{self, MANIFEST_NAME, Manifest, is_listed};
@@ -37,6 +38,9 @@ pub enum Status {
         /// What changed, by path.
         differences: Vec<Difference>,
     },
+    /// A change of several files was committed and not finished: some files may be old, others new.
+    /// [`recover`](crate::recover) finishes it.
+    Unfinished,
     /// A temporary, or something inside one: never to be read as a product.
     Temporary {
         /// Who makes it, where the record is readable.
@@ -136,6 +140,9 @@ pub fn inspect(path: &Path) -> Result<Status, Error> {
         Err(source) => return Err(Error::io(path, "look at it", source)),
     };
     let path = path.canonicalize().map_err(|source| Error::io(path, "look at it", source))?;
+    if metadata.is_dir() && edit::is_committed(&path) {
+        return Ok(Status::Unfinished);
+    }
     let manifest_path = if metadata.is_dir() {
         path.join(MANIFEST_NAME)
     } else {
@@ -175,6 +182,7 @@ pub fn verify(path: &Path, level: Level) -> Result<Manifest, Error> {
         Status::Absent => Err(not_a_product("does not exist")),
         Status::Foreign => Err(not_a_product("has no manifest, so it cannot be verified")),
         Status::Temporary { .. } => Err(not_a_product("is a temporary, not a product")),
+        Status::Unfinished => Err(not_a_product("has a change that was committed and not finished")),
         Status::Damaged { differences } | Status::Changed { differences, .. } => {
             Err(Error::Differs { path: path.to_owned(), differences })
         }

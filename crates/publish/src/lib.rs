@@ -10,6 +10,9 @@
 //! [`Staged::create`] → build at [`Staged::path`], in this process or in a child → [`Staged::commit`] → [`inspect`] and
 //! [`verify`] by whoever reads it. [`leftovers`] and [`remove_leftover`] clean up after dead runs.
 //!
+//! Later, [`Edit::begin`] → new files at [`Edit::path`] → [`Edit::commit`] replaces some of a directory's files together,
+//! its manifest among them; [`recover`] finishes or undoes what a dead run left of that.
+//!
 //! # Cost
 //!
 //! One `syncfs`, which waits for the product's bytes to reach the disk (they have to), and one checksum per file, taken
@@ -41,9 +44,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod edit;
 mod inspect;
 mod leftover;
 mod manifest;
+mod sealed;
 mod stage;
 
 mod digest;
@@ -54,10 +59,12 @@ mod owner;
 mod tree;
 
 pub use digest::{Coverage, Digest};
+pub use edit::{Edit, Edited, Recovery, recover};
 pub use error::Error;
 pub use inspect::{Difference, Level, Status, inspect, verify};
 pub use leftover::{Holds, Leftover, leftovers, remove_leftover};
 pub use manifest::{FileRecord, Input, InputRecord, MANIFEST_NAME, Manifest, ManifestDraft};
 pub use owner::{Liveness, Owner};
+pub use sealed::{read_sealed, write_sealed};
 pub use serde_json::Value;
 pub use stage::{Durability, Overwrite, StageOptions, Staged, Sweep};

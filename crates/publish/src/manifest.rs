@@ -1,7 +1,6 @@
 //! What a product consists of and what it was made from, kept with it as JSON.
 
-use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,17 +10,13 @@ use serde_json::Value;
 
 use crate::digest::{Coverage, Digest};
 use crate::error::Error;
+use crate::sealed::{read_sealed, write_sealed};
 use crate::tree::{Tree, TreeFile};
 
 /// The manifest's name inside a product directory. That of a file product NAME is `.NAME.product.json`, beside it.
 pub const MANIFEST_NAME: &str = ".product.json";
 
 const FORMAT: u32 = 1;
-/// A manifest of 100,000 files has some 20 MB; what is larger is not ours.
-const MAX_MANIFEST_BYTES: u64 = 256 << 20;
-const HEAD: &str = "{\"blake3\":\"";
-const MIDDLE: &str = "\",\"manifest\":";
-const TAIL: &str = "}\n";
 
 /// What the maker of a product says about it when it commits.
 #[derive(Clone, Debug, PartialEq)]
@@ -119,6 +114,34 @@ pub struct FileRecord {
     /// Its checksum; absent with [`Coverage::Sizes`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<Digest>,
+}
+
+impl FileRecord {
+    /// Describes the file at `path` under the name `relative`.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be looked at or read.
+    pub fn take(path: &Path, relative: &str, coverage: Coverage) -> Result<Self, Error> {
+        let bytes = fs::symlink_metadata(path).map_err(|source| Error::io(path, "look at it", source))?.len();
+        Ok(Self { path: relative.to_owned(), bytes, digest: Digest::take(path, bytes, coverage)? })
+    }
+
+    /// Whether the file at `path` has this size and, where one was taken, this checksum.
+    ///
+    /// # Errors
+    ///
+    /// When the file is there and cannot be read.
+    pub fn holds(&self, path: &Path) -> Result<bool, Error> {
+        match fs::symlink_metadata(path) {
+            Ok(metadata) if metadata.is_file() && metadata.len() == self.bytes => {
+                self.digest.as_ref().map_or(Ok(true), |digest| digest.holds(path, self.bytes))
+            }
+            Ok(_) => Ok(false),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(source) => Err(Error::io(path, "look at it", source)),
+        }
+    }
 }
 
 /// What a published product consists of and what it was made from. All paths are relative.
@@ -220,47 +243,24 @@ impl Manifest {
         })
     }
 
+    /// Puts in the files that an edit replaces, by path, and takes out those that it removes.
+    pub(crate) fn edit(&mut self, replaced: Vec<FileRecord>, removed: &[String]) {
+        let touched =
+            |path: &str| replaced.iter().any(|new| new.path == path) || removed.iter().any(|gone| gone == path);
+        self.files.retain(|file| !touched(&file.path));
+        self.files.extend(replaced.into_iter().filter(|file| is_listed(&file.path, &self.volatile)));
+        self.files.sort_by(|a, b| a.path.cmp(&b.path));
+    }
+
     /// Writes the manifest to `path` and forces it to disk.
-    ///
-    /// The text is JSON: an object of the manifest and the BLAKE3 checksum of its bytes, so that a torn or edited
-    /// manifest is not believed.
     pub(crate) fn write(&self, path: &Path) -> Result<(), Error> {
-        let body = serde_json::to_string_pretty(self)
-            .map_err(|source| Error::io(path, "write the manifest", source.into()))?;
-        let text = format!("{HEAD}{}{MIDDLE}{body}{TAIL}", blake3::hash(body.as_bytes()).to_hex());
-        let failed = |source| Error::io(path, "write the manifest", source);
-        let mut file = File::create(path).map_err(failed)?;
-        file.write_all(text.as_bytes()).map_err(failed)?;
-        file.sync_all().map_err(|source| Error::sync(path, source))
+        write_sealed(path, self)
     }
 
     /// Reads the manifest at `path`; `None` when there is none.
     pub(crate) fn read(path: &Path) -> Result<Option<Self>, Error> {
         let bad = |reason: &str| Error::BadManifest { path: path.to_owned(), reason: reason.to_owned() };
-        let failed = |source| Error::io(path, "read the manifest", source);
-        let metadata = match fs::symlink_metadata(path) {
-            Ok(metadata) => metadata,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(failed(source)),
-        };
-        if !metadata.is_file() {
-            return Err(bad("it is not a plain file"));
-        }
-        let mut bytes = Vec::new();
-        let file = File::open(path).map_err(failed)?;
-        file.take(MAX_MANIFEST_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
-        if bytes.len() as u64 > MAX_MANIFEST_BYTES {
-            return Err(bad("it is larger than 256 MiB"));
-        }
-        let text = std::str::from_utf8(&bytes).map_err(|_| bad("it is not UTF-8"))?;
-        let body = text
-            .strip_prefix(HEAD)
-            .and_then(|rest| rest.split_at_checked(64))
-            .and_then(|(hex, rest)| Some((hex, rest.strip_prefix(MIDDLE)?.strip_suffix(TAIL)?)))
-            .and_then(|(hex, body)| (blake3::hash(body.as_bytes()).to_hex().as_str() == hex).then_some(body))
-            .ok_or_else(|| bad("it is torn or was edited (its checksum does not hold)"))?;
-        let manifest: Self =
-            serde_json::from_str(body).map_err(|error| bad(&format!("its content is not understood ({error})")))?;
+        let Some(manifest) = read_sealed::<Self>(path)? else { return Ok(None) };
         if manifest.format != FORMAT {
             return Err(bad(&format!("its format is {}, this version knows {FORMAT}", manifest.format)));
         }
@@ -283,7 +283,7 @@ pub(crate) fn is_listed(relative: &str, volatile: &[String]) -> bool {
 }
 
 /// Refuses what could lead out of the product or disturb a terminal.
-fn check_relative(path: &str) -> Result<(), &'static str> {
+pub(crate) fn check_relative(path: &str) -> Result<(), &'static str> {
     if path.is_empty() {
         return Ok(()); // The product is one file.
     }

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::edit::EDIT_NAME;
 use crate::error::Error;
 
 /// A plain file of a product.
@@ -47,6 +48,9 @@ impl Tree {
                     .file_name()
                     .into_string()
                     .map_err(|_| Error::UnsupportedEntry { path: child.clone(), what: "a name that is not UTF-8" })?;
+                if relative.is_empty() && name == EDIT_NAME {
+                    continue; // A change in the making is not part of the product.
+                }
                 let below = if relative.is_empty() { name } else { format!("{relative}/{name}") };
                 let metadata = entry.metadata().map_err(|source| Error::io(&child, "look at it", source))?;
                 self.add(&child, below, &metadata)?;

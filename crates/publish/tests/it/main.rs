@@ -3,6 +3,7 @@
 mod product;
 
 mod commit;
+mod edits;
 mod faults;
 mod kills;
 mod leftovers;
