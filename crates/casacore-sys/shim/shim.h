@@ -57,8 +57,9 @@ typedef struct cct_slice {
     const int64_t* step;
 } cct_slice;
 
-cct_error* cct_table_open(const char* path, size_t path_len, int32_t writable, int32_t lock, cct_table** out);
-// With `holes` the files of tiled columns are extended without writing their tiles.
+// With `holes` the files of tiled columns that are made or added through the handle are extended without writing their tiles.
+cct_error* cct_table_open(const char* path, size_t path_len, int32_t writable, int32_t holes, int32_t lock,
+                          cct_table** out);
 cct_error* cct_table_create(const char* path, size_t path_len, const uint8_t* layout, size_t layout_len,
                             uint64_t rows, int32_t little_endian, int32_t holes, int32_t lock, cct_table** out);
 // Flushes and closes. When the flush fails the table is left open (casacore's destructor would abort the process) and

@@ -194,11 +194,14 @@ TableRecord& keywords_to_change(cct_table* table, const char* column, size_t col
 
 }  // namespace
 
-cct_error* cct_table_open(const char* path, size_t path_len, int32_t writable, int32_t lock, cct_table** out) {
+cct_error* cct_table_open(const char* path, size_t path_len, int32_t writable, int32_t holes, int32_t lock,
+                          cct_table** out) {
     return guarded([&] {
         const String name = text(path, path_len);
         std::unique_ptr<cct_table> table(new cct_table);
-        table->table = Table(name, lock_options(lock), writable ? Table::Update : Table::Old, tile_option());
+        table->table = Table(name, lock_options(lock), writable ? Table::Update : Table::Old,
+                             holes ? hole_option() : tile_option());
+        table->holes = holes != 0;
         *out = table.release();
     });
 }

@@ -129,6 +129,7 @@ unsafe extern "C" {
         path: *const c_char,
         path_len: usize,
         writable: i32,
+        holes: i32,
         lock: i32,
         out: *mut *mut Table,
     ) -> *mut Error;

@@ -2,7 +2,8 @@
 #![expect(unsafe_code, reason = "the only module that calls the C interface")]
 
 use std::cell::Cell;
-use std::ffi::c_void;
+use std::collections::HashSet;
+use std::ffi::{OsString, c_void};
 use std::fs;
 use std::io;
 use std::marker::PhantomData;
@@ -41,8 +42,9 @@ pub(crate) struct Handle {
     entry: Arc<Entry>,
     path: PathBuf,
     alone: bool,
-    /// Created with holes: the tile files hold nothing until the table is closed.
-    holes: bool,
+    /// Opened or created with holes: tile files made through this handle hold nothing until it is closed. These were
+    /// there before and are left alone.
+    holes: Option<HashSet<OsString>>,
     // casacore's objects may be used by one thread at a time, whichever it is.
     _not_sync: PhantomData<Cell<()>>,
 }
@@ -89,11 +91,18 @@ macro_rules! text {
 
 impl Handle {
     /// Opens the table at `path`, which must be canonical.
-    pub(crate) fn open(path: &Path, writable: bool, lock: i32) -> Result<Self> {
+    ///
+    /// With `holes`, tiled columns that are added get no tiles written.
+    pub(crate) fn open(path: &Path, writable: bool, holes: bool, lock: i32) -> Result<Self> {
         let alone = !registry::stands_alone(path);
+        let old = if holes { Some(tile_files(path)?.into_iter().collect()) } else { None };
         Self::enter(path, alone, writable, "open the table", |name, out| {
             // SAFETY: `name` points to that many bytes and `out` to a place for one pointer, both for the call.
-            unsafe { sys::cct_table_open(name.as_ptr().cast(), name.len(), writable.into(), lock, out) }
+            unsafe { sys::cct_table_open(name.as_ptr().cast(), name.len(), writable.into(), holes.into(), lock, out) }
+        })
+        .map(|mut handle| {
+            handle.holes = old;
+            handle
         })
     }
 
@@ -125,7 +134,7 @@ impl Handle {
         })
         .map(|mut handle| {
             handle.alone = false;
-            handle.holes = holes;
+            handle.holes = holes.then(HashSet::new);
             handle
         })
     }
@@ -151,7 +160,7 @@ impl Handle {
         drop(turn);
         let table = NonNull::new(table);
         debug_assert!(table.is_some(), "the shim gives a table or an error");
-        Ok(Self { table, entry, path: path.into(), alone, holes: false, _not_sync: PhantomData })
+        Ok(Self { table, entry, path: path.into(), alone, holes: None, _not_sync: PhantomData })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -210,8 +219,7 @@ impl Handle {
         }
         // SAFETY: `table` was open and is not used again.
         match NonNull::new(unsafe { sys::cct_table_close(table.as_ptr()) }) {
-            None if self.holes => empty_tile_files(&self.path),
-            None => Ok(()),
+            None => self.holes.as_ref().map_or(Ok(()), |old| empty_tile_files(&self.path, old)),
             Some(error) => {
                 turn.state.broken = true;
                 Err(convert(error, &self.path, About::action("write and close the table")).1)
@@ -501,18 +509,27 @@ impl Drop for Handle {
     }
 }
 
-/// Makes every tile file of a new table one hole of its length. casacore extends them by their last byte, and what its
-/// buffer held before goes with it.
-fn empty_tile_files(table: &Path) -> Result<()> {
-    let io = |source| Error::io(table, "empty the new tiles", source);
+/// The names of the table's tile files.
+fn tile_files(table: &Path) -> Result<Vec<OsString>> {
+    let io = |source| Error::io(table, "list the tiles", source);
+    let mut names = Vec::new();
     for entry in fs::read_dir(table).map_err(io)? {
-        let entry = entry.map_err(io)?;
-        let name = entry.file_name();
+        let name = entry.map_err(io)?.file_name();
         if name.to_str().is_some_and(|name| name.starts_with("table.f") && name.contains("_TSM")) {
-            let file = fs::OpenOptions::new().write(true).open(entry.path()).map_err(io)?;
-            let length = file.metadata().map_err(io)?.len();
-            file.set_len(0).and_then(|()| file.set_len(length)).map_err(io)?;
+            names.push(name);
         }
+    }
+    Ok(names)
+}
+
+/// Makes every tile file, but the old ones, one hole of its length. casacore extends new ones by their last byte, and
+/// what its buffer held before goes with it.
+fn empty_tile_files(table: &Path, old: &HashSet<OsString>) -> Result<()> {
+    let io = |source| Error::io(table, "empty the new tiles", source);
+    for name in tile_files(table)?.into_iter().filter(|name| !old.contains(name)) {
+        let file = fs::OpenOptions::new().write(true).open(table.join(name)).map_err(io)?;
+        let length = file.metadata().map_err(io)?.len();
+        file.set_len(0).and_then(|()| file.set_len(length)).map_err(io)?;
     }
     Ok(())
 }

@@ -62,6 +62,7 @@ pub enum Lock {
 #[derive(Clone, Debug, Default)]
 pub struct OpenOptions {
     write: bool,
+    holes: bool,
     lock: LockMode,
     operations: Operations,
 }
@@ -77,6 +78,15 @@ impl OpenOptions {
     #[must_use]
     pub fn write(mut self, write: bool) -> Self {
         self.write = write;
+        self
+    }
+
+    /// Tiled columns that are added through the handle become holes of full length, to be filled by
+    /// [`TiledColumn`](crate::tiles::TiledColumn) once it is closed; else casacore writes every tile once with zeros. Values
+    /// of tiled columns are not read or written through such a handle ([`Error::ReadOnly`]).
+    #[must_use]
+    pub fn new_columns_as_holes(mut self) -> Self {
+        self.holes = true;
         self
     }
 
@@ -105,12 +115,13 @@ impl OpenOptions {
         if !canonical.join("table.dat").is_file() {
             return Err(Error::NoTable { path: canonical });
         }
-        let handle = Handle::open(&canonical, self.write, self.lock.code()).map_err(|error| match error {
-            Error::Casacore { path, .. } if self.lock == LockMode::Permanent && held(&canonical).is_some() => {
-                Error::Locked { pids: registry::lock_holders(&path), path }
-            }
-            other => other,
-        })?;
+        let handle =
+            Handle::open(&canonical, self.write, self.holes, self.lock.code()).map_err(|error| match error {
+                Error::Casacore { path, .. } if self.lock == LockMode::Permanent && held(&canonical).is_some() => {
+                    Error::Locked { pids: registry::lock_holders(&path), path }
+                }
+                other => other,
+            })?;
         self.operations.opened();
         Ok(Table { handle, operations: self.operations.clone() })
     }
