@@ -1,0 +1,420 @@
+//! A change of a set's columns, from its lock to its commit.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::marker::PhantomData;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use casacore::tiles::TiledColumn;
+use casacore::{Element, OpenOptions, Table};
+
+use crate::column::{Column, Output, Tiles, Way};
+use crate::flags;
+use crate::generation::{self, Book};
+use crate::lock::{self, SetLock};
+use crate::shapes::Shapes;
+use crate::target::{Absent, Fill, NewColumn, Target};
+use crate::{Error, Result, shadow};
+
+/// Columns that are never written: what was measured.
+const MEASURED: [&str; 2] = ["DATA", "SIGMA"];
+/// Where the tile files are written, in the edit's folder.
+const TILES_NAME: &str = "tiles";
+
+/// Choices of [`ColumnEdit::begin`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EditOptions {
+    /// How long to wait for another process's lock. Zero: not at all.
+    pub wait: Duration,
+    /// Who changes the columns, kept with their generations: `contimg model 0.1.0`.
+    pub by: String,
+}
+
+impl EditOptions {
+    /// Without waiting.
+    #[must_use]
+    pub fn new(by: impl Into<String>) -> Self {
+        Self { wait: Duration::ZERO, by: by.into() }
+    }
+}
+
+/// A change of columns of a Measurement Set: all of them change with [`commit`](Self::commit), or none.
+///
+/// While it lasts, casacore's lock on the set is held. Dropped without `commit`, the set is as it was.
+///
+/// What opens the set's table through casacore in this process (an [`Input`](crate::Input) of a column without tiles, a
+/// [`casacore::Table`]) keeps that lock and the old values for as long as it lives: drop it before the commit.
+#[must_use = "the columns change with `commit`; when this is dropped the set is as it was"]
+#[derive(Debug)]
+pub struct ColumnEdit {
+    // In the order in which they are dropped: open files, the edit's folder, the lock.
+    columns: Vec<Arc<Column>>,
+    shadow_table: Option<Arc<Mutex<Option<Table>>>>,
+    edit: publish::Edit,
+    lock: SetLock,
+    set: PathBuf,
+    rows: u64,
+    options: EditOptions,
+    created: Vec<String>,
+    /// Flag versions to be saved and deleted, by file.
+    pub(crate) versions: Vec<(String, flags::Step)>,
+}
+
+/// What [`ColumnEdit::commit`] did.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Committed {
+    /// The changed columns with their new generations.
+    pub generations: Vec<(String, u64)>,
+    /// The sizes of the new files together; holes count.
+    pub bytes: u64,
+    /// How long it took to force them to disk.
+    pub sync: Duration,
+}
+
+impl ColumnEdit {
+    /// Locks the set at `path`, finishes or undoes what a dead process left of an earlier change, and prepares new files
+    /// for the columns of `targets`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Locked`] with who holds it; [`Error::Measured`]; [`casacore::Error::NoColumn`] for a column that must
+    /// exist; a full disk or a set that cannot be written. Nothing has changed then.
+    pub fn begin(path: &Path, options: &EditOptions, targets: &[Target]) -> Result<Self> {
+        let set = fs::canonicalize(path).map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => casacore::Error::NoTable { path: path.to_owned() }.into(),
+            _ => Error::io(path, "find the set", source),
+        })?;
+        let mut targets = targets.to_vec();
+        let mut named = BTreeSet::new();
+        targets.retain(|target| named.insert(target.column.clone()));
+        if let Some(target) = targets.iter().find(|target| MEASURED.contains(&target.column.as_str())) {
+            return Err(Error::Measured { path: set, column: target.column.clone() });
+        }
+        let lock = SetLock::take(&set, options.wait)?;
+        let edit = publish::Edit::begin(&set)?;
+        let rows = lock.table().rows()?;
+        let mut new = Self {
+            columns: Vec::new(),
+            shadow_table: None,
+            edit,
+            lock,
+            set,
+            rows,
+            options: options.clone(),
+            created: Vec::new(),
+            versions: Vec::new(),
+        };
+        new.prepare(&targets)?;
+        Ok(new)
+    }
+
+    fn prepare(&mut self, targets: &[Target]) -> Result<()> {
+        let set = self.set.clone();
+        let existing: BTreeSet<String> = self.lock.table().columns()?.into_iter().map(|column| column.name).collect();
+        let mut new: Vec<(&str, &NewColumn)> = Vec::new();
+        for target in targets {
+            match &target.absent {
+                _ if existing.contains(&target.column) => {}
+                Absent::Create(what) => new.push((&target.column, what)),
+                Absent::Refuse => {
+                    let column = target.column.clone();
+                    return Err(casacore::Error::NoColumn { path: self.set.clone(), column }.into());
+                }
+            }
+        }
+        let is_new = |column: &str| new.iter().any(|(name, _)| *name == column);
+        // Which columns have tiles of their own decides what the shadow needs.
+        let mut old_tiles = Vec::new();
+        for target in targets.iter().filter(|target| !is_new(&target.column)) {
+            shadow::files(&self.set, &target.column)?;
+            match TiledColumn::open(&self.set, &target.column) {
+                Ok(tiles) => old_tiles.push((target.column.as_str(), Some(tiles))),
+                Err(casacore::Error::NotTiled { .. }) => old_tiles.push((target.column.as_str(), None)),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let folder = self.edit.path().to_owned();
+        let is_general = old_tiles.iter().any(|(_, tiles)| tiles.is_none());
+        if is_general || !new.is_empty() {
+            shadow::copy(&self.set, &folder, &self.lock)?;
+        }
+        if !new.is_empty() {
+            shadow::add(&folder, &self.lock.table(), &new)?;
+            self.created = new.iter().map(|(column, _)| (*column).to_owned()).collect();
+        }
+        let tiles_folder = folder.join(TILES_NAME);
+        fs::create_dir(&tiles_folder).map_err(|source| Error::io(&tiles_folder, "make a folder for tiles", source))?;
+        let mut general = Vec::new();
+        let mut tiled: Vec<(&str, &Path)> = Vec::new();
+        for (column, tiles) in &old_tiles {
+            match tiles {
+                Some(_) => tiled.push((column, &set)),
+                None => {
+                    // Its files are changed in place, as copies. Tile files were holes until now.
+                    for file in shadow::files(&self.set, column)? {
+                        shadow::copy_file(&file, &folder.join(shadow::name(&file)))?;
+                    }
+                    general.push(*column);
+                }
+            }
+        }
+        for &(column, what) in &new {
+            match (TiledColumn::open(&folder, column), first_values(&self.set, what)) {
+                (Ok(_), Ok(None)) => tiled.push((column, &folder)),
+                (Ok(tiles), Ok(Some(like))) if shadow::same_tiles(&tiles, &like) => {
+                    tiled.push((column, &folder));
+                    old_tiles.push((column, Some(like)));
+                }
+                (Err(error), _) | (_, Err(error)) if !matches!(error, casacore::Error::NotTiled { .. }) => {
+                    return Err(error.into());
+                }
+                _ => general.push(column),
+            }
+        }
+        self.open_tiles(&tiled, &tiles_folder, old_tiles)?;
+        if !general.is_empty() {
+            self.open_general(&general, &folder, &new)?;
+        }
+        // In the order that they were named in.
+        let place = |name: &str| targets.iter().position(|target| target.column == name);
+        self.columns.sort_by_key(|column| place(&column.name));
+        Ok(())
+    }
+
+    /// Columns with tiles of their own: a folder with the table's description, their headers, and holes for their tiles.
+    /// `old` has the tiles that hold their values until they are written.
+    fn open_tiles(
+        &mut self,
+        tiled: &[(&str, &Path)],
+        tiles_folder: &Path,
+        mut old: Vec<(&str, Option<TiledColumn>)>,
+    ) -> Result<()> {
+        let description = if self.created.is_empty() { &self.set } else { self.edit.path() };
+        shadow::copy_file(&description.join("table.dat"), &tiles_folder.join("table.dat"))?;
+        for &(column, table) in tiled {
+            for file in shadow::files(table, column)? {
+                let name = shadow::name(&file);
+                let to = tiles_folder.join(&name);
+                if name.contains("_TSM") { shadow::hole(&file, &to)? } else { shadow::copy_file(&file, &to)? }
+            }
+        }
+        for &(column, _) in tiled {
+            let writer = TiledColumn::open_rw(tiles_folder, column)?;
+            let before = old.iter_mut().find(|(name, _)| *name == column).and_then(|(_, tiles)| tiles.take());
+            self.columns.push(Arc::new(Column {
+                set: self.set.clone(),
+                name: column.to_owned(),
+                kind: writer.kind(),
+                shapes: Shapes::One(writer.cell()),
+                way: Way::Tiled(Box::new(Tiles::new(before, writer)?)),
+            }));
+        }
+        Ok(())
+    }
+
+    /// The other columns: through casacore, in the shadow table.
+    fn open_general(&mut self, general: &[&str], folder: &Path, new: &[(&str, &NewColumn)]) -> Result<()> {
+        let mut table = OpenOptions::new().write(true).open(folder)?;
+        let original = Arc::new(Mutex::new(Table::open(&self.set)?));
+        let mut ways = Vec::new();
+        for &column in general {
+            let what = new.iter().find(|(name, _)| *name == column).map(|(_, what)| *what);
+            if let Some(what) = what {
+                shadow::define(&mut table, &self.lock.table(), column, what)?;
+            }
+            let old_values = match what {
+                None => Some((original.clone(), column.to_owned())),
+                Some(what) if what.fill == Fill::Like => Some((original.clone(), what.like.clone())),
+                Some(_) => None,
+            };
+            ways.push((column, table.column(column)?.kind, Shapes::of(&table, column)?, old_values));
+        }
+        let shared = Arc::new(Mutex::new(Some(table)));
+        for (column, kind, shapes, original) in ways {
+            self.columns.push(Arc::new(Column {
+                set: self.set.clone(),
+                name: column.to_owned(),
+                kind,
+                shapes,
+                way: Way::General { shadow: shared.clone(), original },
+            }));
+        }
+        self.shadow_table = Some(shared);
+        Ok(())
+    }
+
+    /// The set's folder, resolved.
+    #[must_use]
+    pub fn set(&self) -> &Path {
+        &self.set
+    }
+
+    /// The number of rows.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// A column that was named when the edit began, to write it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotNamed`], [`Error::Kind`].
+    pub fn column<T: Element>(&self, name: &str) -> Result<Output<T>> {
+        let column = self
+            .columns
+            .iter()
+            .find(|column| column.name == name)
+            .ok_or_else(|| Error::NotNamed { path: self.set.clone(), column: name.to_owned() })?;
+        if column.kind != T::TYPE {
+            return Err(Error::Kind {
+                path: self.set.clone(),
+                column: name.to_owned(),
+                found: column.kind,
+                asked: T::TYPE,
+            });
+        }
+        Ok(Output { column: column.clone(), kind: PhantomData })
+    }
+
+    /// All rows in blocks that suit the columns of this edit: in each, the cells of a column have one shape, and rows begin
+    /// at a tile of every column where the columns allow it. A block's rows of one column are at most about `bytes` long,
+    /// and at least a tile. Rows whose cells have no value in some column are left out.
+    #[must_use]
+    pub fn blocks(&self, bytes: usize) -> Vec<Range<u64>> {
+        let row_bytes = self.columns.iter().map(|column| column.row_bytes()).max().unwrap_or(1).max(1);
+        let wanted = (bytes / row_bytes).max(1) as u64;
+        let largest = self.columns.iter().map(|column| column.tile_rows()).max().unwrap_or(1);
+        // Where tiles of several columns seldom begin at one row, those of the largest decide; the others are completed.
+        let unit = self
+            .columns
+            .iter()
+            .try_fold(1_u64, |unit, column| {
+                Some(lcm(unit, column.tile_rows())).filter(|&unit| unit <= wanted.max(largest))
+            })
+            .unwrap_or(largest);
+        let step = wanted.max(unit) / unit * unit;
+        let mut cuts: Vec<u64> = (0..self.rows).step_by(usize::try_from(step).unwrap_or(usize::MAX)).collect();
+        cuts.extend(self.columns.iter().flat_map(|column| column.shapes.changes()));
+        cuts.push(self.rows);
+        cuts.sort_unstable();
+        cuts.dedup();
+        let has_values = |row: u64| self.columns.iter().all(|column| column.shapes.has_value(row));
+        cuts.windows(2).map(|pair| pair[0]..pair[1]).filter(|rows| has_values(rows.start)).collect()
+    }
+
+    /// Brings over the rows that were not written, forces the new files to disk, and gives them their places. Drop every
+    /// [`Output`] before.
+    ///
+    /// # Errors
+    ///
+    /// A full disk, and what else keeps the files from being written: the set is as it was. After
+    /// [`publish::Error::EditUnfinished`] the change is decided; [`recover`](crate::recover) finishes it.
+    pub fn commit(self) -> Result<Committed> {
+        let Self { columns, shadow_table, mut edit, lock, set, options, created, versions, .. } = self;
+        let folder = edit.path().to_owned();
+        let mut staged: Vec<String> = Vec::new();
+        for column in &columns {
+            if let Way::Tiled(tiles) = &column.way {
+                tiles.keep_rest()?;
+            }
+            staged.extend(column.staged(&folder)?);
+        }
+        let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
+        let tile_files: Vec<String> = columns
+            .iter()
+            .filter_map(|column| match &column.way {
+                Way::Tiled(tiles) => Some(shadow::name(tiles.new.path())),
+                Way::General { .. } => None,
+            })
+            .collect();
+        drop(columns);
+        if let Some(shared) = shadow_table
+            && let Some(table) = crate::column::lock(&shared).take()
+        {
+            table.close()?;
+        }
+        for name in &tile_files {
+            let (from, to) = (folder.join(TILES_NAME).join(name), folder.join(name));
+            fs::rename(&from, &to).map_err(|source| Error::io(&to, "place the new tiles", source))?;
+        }
+        let restructured = !created.is_empty();
+        if restructured {
+            for column in &created {
+                staged.extend(shadow::files(&folder, column)?.iter().map(|path| shadow::name(path)));
+            }
+        }
+        staged.sort();
+        staged.dedup();
+        for name in &staged {
+            edit.replace(name)?;
+        }
+        for (file, step) in versions {
+            match step {
+                flags::Step::Save => edit.replace(&file)?,
+                flags::Step::Delete => edit.remove(&file)?,
+            }
+        }
+        let mut book = Book::read(&set)?;
+        if !names.is_empty() {
+            // Its files' times are noted once nothing writes to them any more.
+            book.note_others(&set, &staged, &names)?;
+            let numbers = book.advance(&names, &options.by);
+            book.note_files(&folder, &staged)?;
+            // Headers that stay as they are.
+            let mut kept = BTreeSet::new();
+            for column in names.iter().filter(|&column| !created.contains(column)) {
+                kept.extend(shadow::files(&set, column)?.iter().map(|path| shadow::name(path)));
+            }
+            let kept: Vec<String> = kept.into_iter().filter(|name| !staged.contains(name)).collect();
+            book.note_files(&set, &kept)?;
+            publish::write_sealed(&folder.join(generation::BOOK_NAME), &book)?;
+            edit.replace(generation::BOOK_NAME)?;
+            if restructured {
+                // The last: until then the new files are unknown to everybody.
+                edit.replace("table.dat")?;
+            }
+            let counters = if restructured && lock.forget_counters()? {
+                Some(lock::counters(&folder.join("table.lock"))?)
+            } else {
+                None
+            };
+            let edited = edit.commit()?;
+            if let Some(counters) = counters {
+                lock.set_counters(&counters)?;
+            }
+            lock.release()?;
+            let generations = names.into_iter().zip(numbers).collect();
+            return Ok(Committed { generations, bytes: edited.bytes, sync: edited.sync });
+        }
+        let edited = edit.commit()?;
+        lock.release()?;
+        Ok(Committed { generations: Vec::new(), bytes: edited.bytes, sync: edited.sync })
+    }
+
+    pub(crate) fn edit_folder(&self) -> &Path {
+        self.edit.path()
+    }
+
+    pub(crate) fn by(&self) -> &str {
+        &self.options.by
+    }
+}
+
+/// The tiles that a new column begins with: none for zeros.
+fn first_values(set: &Path, what: &NewColumn) -> casacore::Result<Option<TiledColumn>> {
+    match what.fill {
+        Fill::Zeros => Ok(None),
+        Fill::Like => TiledColumn::open(set, &what.like).map(Some),
+    }
+}
+
+fn lcm(a: u64, b: u64) -> u64 {
+    fn gcd(a: u64, b: u64) -> u64 {
+        if b == 0 { a } else { gcd(b, a % b) }
+    }
+    (a / gcd(a, b)).saturating_mul(b)
+}

@@ -1,0 +1,9 @@
+//! Columns are changed as a caller would change them, in sets of several makes; read back through casacore.
+
+mod change;
+mod create;
+mod flags;
+mod generations;
+mod kills;
+mod locks;
+mod set;
