@@ -25,7 +25,7 @@ pub struct Input<T> {
 
 #[derive(Debug)]
 enum Source {
-    Tiled(TiledColumn),
+    Tiled(Box<TiledColumn>),
     General(Mutex<Table>),
 }
 
@@ -43,7 +43,7 @@ impl<T: Element> Input<T> {
             return Err(Error::Kind { path: set, column: column.to_owned(), found, asked: T::TYPE });
         }
         let (shapes, source) = match TiledColumn::open(&set, column) {
-            Ok(tiles) => (Shapes::One(tiles.cell()), Source::Tiled(tiles)),
+            Ok(tiles) => (Shapes::One(tiles.cell()), Source::Tiled(Box::new(tiles))),
             Err(casacore::Error::NotTiled { .. }) => (Shapes::of(&table, column)?, Source::General(Mutex::new(table))),
             Err(error) => return Err(error.into()),
         };
