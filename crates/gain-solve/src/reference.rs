@@ -27,12 +27,12 @@ pub fn refer(intervals: &mut [Solutions], chain: &[usize]) -> Vec<Option<usize>>
                     let Some(pivot) = known.or_else(|| order.iter().copied().find(|&a| usable(a))) else { continue };
                     let wanted = if pivot == reference { 0.0 } else { last[pivot].unwrap_or(0.0) };
                     let turn = Complex64::cis(wanted - interval.gains[[receptor, group, pivot]].arg());
-                    for antenna in 0..antennas {
+                    for (antenna, last) in last.iter_mut().enumerate() {
                         let at = [receptor, group, antenna];
                         interval.fit[at] *= turn;
                         if interval.usable[at] {
                             interval.gains[at] *= turn;
-                            last[antenna] = Some(interval.gains[at].arg());
+                            *last = Some(interval.gains[at].arg());
                         }
                     }
                     // Exactly real, not almost.

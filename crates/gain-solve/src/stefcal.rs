@@ -73,12 +73,15 @@ fn row_sums(re: &[f64], im: &[f64], mm: &[f64], [gr, gi, power]: [&[f64]; 3]) ->
     const LANES: usize = 4;
     let mut lanes = [[0.0_f64; LANES]; 3];
     let whole = re.len() / LANES * LANES;
+    let [lane_re, lane_im, lane_below] = &mut lanes;
+    let chunk = |values: &[f64], start: usize| -> [f64; LANES] { std::array::from_fn(|lane| values[start + lane]) };
     for start in (0..whole).step_by(LANES) {
+        let [a, b, m] = [re, im, mm].map(|values| chunk(values, start));
+        let [x, y, p] = [gr, gi, power].map(|values| chunk(values, start));
         for lane in 0..LANES {
-            let j = start + lane;
-            lanes[0][lane] += re[j] * gr[j] - im[j] * gi[j];
-            lanes[1][lane] += re[j] * gi[j] + im[j] * gr[j];
-            lanes[2][lane] += mm[j] * power[j];
+            lane_re[lane] += a[lane] * x[lane] - b[lane] * y[lane];
+            lane_im[lane] += a[lane] * y[lane] + b[lane] * x[lane];
+            lane_below[lane] += m[lane] * p[lane];
         }
     }
     let mut sums = lanes.map(|lane| lane.iter().sum::<f64>());

@@ -56,14 +56,14 @@ fn errors_are_as_large_as_they_are_said_to_be() {
         Observation::new(&Setup { antennas: 16, times: 1, channels: 128, noise: 0.1, ..Setup::default() });
     let mut solutions = [solve(&observation.averages(50, None), &Options::default()).expect("solutions")];
     refer(&mut solutions, &[0]);
-    let (mut square, mut count) = (0.0, 0.0);
+    let (mut square, mut count) = (0.0_f64, 0.0);
     for ((receptor, group, antenna), gain) in solutions[0].gains.indexed_iter() {
         // The amplitude, which no reference touches.
         let error = gain.norm() - observation.gain(receptor, group, antenna).norm();
         square += (error / solutions[0].sigma[[receptor, group, antenna]]).powi(2);
         count += 1.0;
     }
-    let ratio = (square / count as f64).sqrt();
+    let ratio = (square / count).sqrt();
     assert!((ratio - 1.0).abs() < 0.1, "{ratio}");
 }
 
@@ -72,7 +72,8 @@ fn values_that_are_no_numbers_count_as_flagged() {
     let setup = Setup { antennas: 10, ..Setup::default() };
     let bad = [Complex32::new(f32::NAN, 0.0), Complex32::new(2.66e36, 0.0), Complex32::new(0.0, f32::INFINITY)];
     let mut damaged = Observation::new(&setup);
-    let hit = |[a, b]: [usize; 2], channel: usize, correlation: usize| (a + 2 * b + channel + correlation) % 7 == 0;
+    let hit =
+        |[a, b]: [usize; 2], channel: usize, correlation: usize| (a + 2 * b + channel + correlation).is_multiple_of(7);
     damaged.set(|antennas, channel, correlation| hit(antennas, channel, correlation).then_some(bad[channel % 3]));
     let mut flagged = Observation::new(&setup);
     flagged.flag(hit);

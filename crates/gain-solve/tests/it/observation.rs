@@ -214,13 +214,13 @@ impl Stored {
         let phase = 6.3 * random.uniform();
         let (mut vis, mut model, mut flags) = (Vec::new(), Vec::new(), Vec::new());
         for channel in 0..channels {
-            for correlation in 0..4 {
+            for (correlation, weight) in weights.iter().enumerate() {
                 let (p, q) = (correlation / 2, correlation % 2);
                 let gain = |receptor: usize, antenna: usize| gains[(receptor * channels + channel) * all + antenna];
                 let m = if p == q { Complex64::from_polar(1.0 + 0.3 * p as f64, phase) } else { Complex64::ZERO };
                 let mut v = gain(p, antennas[0]) * gain(q, antennas[1]).conj() * m;
                 // Weights are inverse variances.
-                v += random.normal() * (setup.noise / f64::from(weights[correlation]).sqrt());
+                v += random.normal() * (setup.noise / f64::from(*weight).sqrt());
                 if random.uniform() < setup.outliers {
                     v += Complex64::from_polar(3.0 + 27.0 * random.uniform(), 6.3 * random.uniform());
                 }
