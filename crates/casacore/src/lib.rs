@@ -10,6 +10,9 @@
 //! - [`PlainTable`], the quick way to read small tables and columns: structure, keywords and what the standard and
 //!   incremental storage managers hold, in safe Rust. Where it does not apply it says why ([`Error::NotPlain`]).
 //!
+//! [`Column`] takes the fast way where it can and the general one elsewhere, and says which: any rows, any part of the
+//! cells, in chunks of constant memory, into the caller's buffer or into views of `ndarray` (feature `ndarray`, default).
+//!
 //! # Cost
 //!
 //! Opening a table costs about 0.1 ms, and about 0.02 ms the quick way. Reading a range costs one copy of its values and no allocation; casacore keeps a
@@ -84,6 +87,7 @@
 //! ```
 
 mod aipsio;
+mod column;
 mod element;
 mod error;
 mod files;
@@ -98,6 +102,7 @@ mod table;
 pub mod tiles;
 mod values;
 
+pub use column::{Chunk, Chunks, Column, ColumnOptions, RowNumbers, Selection, Way};
 pub use element::{DataType, Element};
 pub use error::{Error, Result};
 pub use files::column_files;
@@ -109,4 +114,6 @@ pub use record::{Array, Record, Value, Values};
 pub use table::{Lock, LockMode, OpenOptions, Table, TableInfo};
 pub use values::{CellSlice, Ragged, Rows};
 
+#[cfg(feature = "ndarray")]
+pub use ndarray;
 pub use num_complex::{Complex32, Complex64};

@@ -63,7 +63,7 @@ impl<'a> From<&'a [u64]> for Rows<'a> {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CellSlice {
-    axes: Vec<(Range<usize>, usize)>,
+    pub(crate) axes: Vec<(Range<usize>, usize)>,
 }
 
 impl CellSlice {
@@ -80,6 +80,17 @@ impl CellSlice {
             axis.1 = step;
         }
         self
+    }
+
+    /// Channels and correlations of at most two axes without steps; none for others.
+    #[cfg(feature = "ndarray")]
+    pub(crate) fn window(&self) -> Option<[Range<usize>; 2]> {
+        let plain = self.axes.len() <= 2 && self.axes.iter().all(|axis| axis.1 == 1);
+        let axis = |from_last: usize| {
+            let axis = self.axes.len().checked_sub(from_last).and_then(|axis| self.axes.get(axis));
+            axis.map_or(0..1, |(range, _)| range.clone())
+        };
+        plain.then(|| [axis(2), axis(1)])
     }
 
     /// The shape of the part.
@@ -112,7 +123,7 @@ impl<T> Ragged<T> {
 }
 
 /// The elements of a cell: none for an array without axes, as casacore has it.
-fn volume(shape: &[usize]) -> usize {
+pub(crate) fn volume(shape: &[usize]) -> usize {
     if shape.is_empty() { 0 } else { shape.iter().fold(1, |n, &length| n.saturating_mul(length)) }
 }
 
@@ -428,7 +439,7 @@ impl Table {
         Ok(())
     }
 
-    fn put<T: Element>(
+    pub(crate) fn put<T: Element>(
         &self,
         column: &str,
         rows: &Rows<'_>,

@@ -61,6 +61,8 @@ pub struct TiledColumn {
     pub(super) kind: DataType,
     pub(super) endian: Endian,
     pub(super) geometry: Geometry,
+    /// Axes of a cell.
+    axes: usize,
     pub(super) tile_bytes: usize,
     pub(super) offset: u64,
     pub(super) operations: Operations,
@@ -163,6 +165,7 @@ impl TiledColumn {
             kind,
             endian: header.endian,
             geometry,
+            axes: cube.shape.len().saturating_sub(1),
             tile_bytes,
             offset: cube.offset,
             operations: operations.clone(),
@@ -220,6 +223,12 @@ impl TiledColumn {
         self.endian
     }
 
+    /// What this column was opened with counts here.
+    #[must_use]
+    pub fn operations(&self) -> &Operations {
+        &self.operations
+    }
+
     /// The number of rows.
     #[must_use]
     pub fn rows(&self) -> u64 {
@@ -230,6 +239,12 @@ impl TiledColumn {
     #[must_use]
     pub fn cell(&self) -> [usize; 2] {
         self.geometry.cell
+    }
+
+    /// The shape of a cell as the table has it, with none, one or two axes, the last fastest.
+    #[must_use]
+    pub fn cell_shape(&self) -> &[usize] {
+        &self.geometry.cell[2 - self.axes..]
     }
 
     /// All channels, for reading and writing whole rows.

@@ -47,8 +47,10 @@
 //! ```
 
 mod bits;
+mod blocks;
 mod column;
 mod geometry;
+mod memory;
 mod transfer;
 
 pub use column::{NotTiled, TiledColumn};

@@ -1,17 +1,18 @@
-//! Values between the caller's memory and the file.
+//! Values between the caller's memory and the file: what is asked for, checked and cut into work for threads.
 #![expect(unsafe_code, reason = "looks at slices of plain values as bytes")]
 
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
-use std::sync::PoisonError;
-use std::sync::atomic::Ordering;
 
 use rayon::prelude::*;
 
-use super::bits;
 use super::column::TiledColumn;
-use super::geometry::Piece;
-use crate::{DataType, Element, Endian, Error, Result};
+use super::geometry::Window;
+use super::memory::{Flat, Source, Target};
+use crate::{DataType, Element, Error, Result};
+
+/// Bytes of the caller's memory that one task of a parallel call moves, about: enough that starting it costs nothing, and
+/// few enough that all threads end together.
+const TASK_BYTES: usize = 1 << 20;
 
 /// The bytes of plain values.
 fn bytes<T: Element>(values: &[T]) -> &[u8] {
@@ -38,18 +39,7 @@ impl TiledColumn {
     /// [`Error::Type`], [`Error::RowRange`], [`Error::Shape`], [`Error::Io`]; [`Error::Truncated`] when the file was cut
     /// since it was opened.
     pub fn read<T: Element>(&self, rows: Range<u64>, channels: Range<usize>, out: &mut [T]) -> Result<()> {
-        self.check::<T>(&rows, &channels, out.len())?;
-        if T::TYPE == DataType::Bool {
-            // SAFETY: `read_bits` writes 0 or 1 into every byte.
-            return self.read_bits(rows, &channels, unsafe { bytes_mut(out) });
-        }
-        // SAFETY: not `bool`, so any bytes are values.
-        let memory = unsafe { bytes_mut(out) };
-        self.read_bytes(rows, &channels, size_of::<T>(), memory)?;
-        if self.is_swapped() {
-            swap(memory, T::WORD);
-        }
-        Ok(())
+        self.read_window(&self.geometry.window(rows, channels), out)
     }
 
     /// As [`Self::read`], by the threads of the current rayon pool.
@@ -58,16 +48,73 @@ impl TiledColumn {
     ///
     /// As [`Self::read`].
     pub fn par_read<T: Element>(&self, rows: Range<u64>, channels: Range<usize>, out: &mut [T]) -> Result<()> {
-        self.check::<T>(&rows, &channels, out.len())?;
-        let mut parts = Vec::new();
-        let mut rest = out;
-        for part in self.rows_by_tile(rows) {
-            let length = (part.end - part.start) as usize * self.geometry.row_values(&channels);
-            let (head, tail) = rest.split_at_mut(length);
-            parts.push((part, head));
-            rest = tail;
+        self.par_read_window(&self.geometry.window(rows, channels), out)
+    }
+
+    /// Any rows, channels and correlations, by the calling thread.
+    pub(crate) fn read_part<T: Element>(
+        &self,
+        rows: Range<u64>,
+        part: &[Range<usize>; 2],
+        out: &mut [T],
+    ) -> Result<()> {
+        self.read_window(&window(rows, part), out)
+    }
+
+    /// As [`Self::read_part`], by the threads of the current rayon pool.
+    pub(crate) fn par_read_part<T: Element>(
+        &self,
+        rows: Range<u64>,
+        part: &[Range<usize>; 2],
+        out: &mut [T],
+    ) -> Result<()> {
+        self.par_read_window(&window(rows, part), out)
+    }
+
+    /// As [`Self::par_read_part`], into rows that lie apart.
+    pub(crate) fn par_read_rows<T: Element>(
+        &self,
+        rows: Range<u64>,
+        part: &[Range<usize>; 2],
+        out: &mut [&mut [T]],
+    ) -> Result<()> {
+        let window = window(rows, part);
+        self.check::<T>(&window, rows_values(out.len(), out.iter().map(|row| row.len()), &window))?;
+        // SAFETY: reading leaves values, see `read_window`.
+        let mut out: Vec<&mut [u8]> = out.iter_mut().map(|row| unsafe { bytes_mut(row) }).collect();
+        self.par_get::<T, _>(&window, out.as_mut_slice())
+    }
+
+    fn read_window<T: Element>(&self, window: &Window, out: &mut [T]) -> Result<()> {
+        self.check::<T>(window, Some(out.len()))?;
+        let row = window.row_values() * size_of::<T>();
+        // SAFETY: what `get` writes are values of `T`: 0 or 1 for truth values, and for the others any bytes are.
+        self.get::<T, _>(window, &mut Flat { bytes: unsafe { bytes_mut(out) }, row })
+    }
+
+    fn par_read_window<T: Element>(&self, window: &Window, out: &mut [T]) -> Result<()> {
+        self.check::<T>(window, Some(out.len()))?;
+        let row = window.row_values() * size_of::<T>();
+        // SAFETY: as in `read_window`.
+        self.par_get::<T, _>(window, Flat { bytes: unsafe { bytes_mut(out) }, row })
+    }
+
+    fn par_get<T: Element, O: Target>(&self, window: &Window, out: O) -> Result<()> {
+        let parts = self.parts(window, window.row_values() * size_of::<T>());
+        if parts.len() < 2 {
+            let mut out = out;
+            return self.get::<T, _>(window, &mut out);
         }
-        parts.into_par_iter().try_for_each(|(part, out)| self.read(part, channels.clone(), out))
+        let mut rest = Some(out);
+        let parts: Vec<(Window, O)> = parts
+            .into_iter()
+            .filter_map(|part| {
+                let (head, tail) = rest.take()?.split((part.end - part.start) as usize);
+                rest = Some(tail);
+                Some((window.of_rows(part), head))
+            })
+            .collect();
+        parts.into_par_iter().try_for_each(|(part, mut out)| self.get::<T, _>(&part, &mut out))
     }
 
     /// Writes a window of whole tiles from `values`, `[row, channel, correlation]` with the last axis fastest. Rows start at
@@ -80,28 +127,10 @@ impl TiledColumn {
     /// As [`Self::read`]; [`Error::ReadOnly`]; [`Error::Shape`] where a tile is covered in part: [`Self::update`] writes
     /// those.
     pub fn write<T: Element>(&self, rows: Range<u64>, channels: Range<usize>, values: &[T]) -> Result<()> {
-        self.need_writer()?;
-        self.check::<T>(&rows, &channels, values.len())?;
-        if !self.geometry.covers_tiles(&rows, &channels) {
-            let [tile_rows, tile_channels, _] = self.geometry.tile;
-            return Err(self.shape_error(format!(
-                "rows {rows:?} and channels {channels:?} of column {} are not whole tiles of {tile_rows} rows and \
-                 {tile_channels} channels",
-                self.name
-            )));
-        }
-        if T::TYPE == DataType::Bool {
-            return self.write_bits(rows, &channels, bytes(values));
-        }
-        if self.is_swapped() {
-            let mut swapped = self.scratch(0);
-            swapped.extend_from_slice(bytes(values));
-            swap(&mut swapped, T::WORD);
-            let result = self.write_bytes(rows, &channels, size_of::<T>(), &swapped);
-            self.give_back(swapped);
-            return result;
-        }
-        self.write_bytes(rows, &channels, size_of::<T>(), bytes(values))
+        let window = self.geometry.window(rows, channels);
+        self.check_write::<T>(&window, Some(values.len()))?;
+        self.check_whole(&window)?;
+        self.put::<T, _>(&window, &flat(values, &window))
     }
 
     /// As [`Self::write`], by the threads of the current rayon pool.
@@ -110,58 +139,84 @@ impl TiledColumn {
     ///
     /// As [`Self::write`].
     pub fn par_write<T: Element>(&self, rows: Range<u64>, channels: Range<usize>, values: &[T]) -> Result<()> {
-        self.check::<T>(&rows, &channels, values.len())?;
-        let mut parts = Vec::new();
-        let mut rest = values;
-        for part in self.rows_by_tile(rows) {
-            let length = (part.end - part.start) as usize * self.geometry.row_values(&channels);
-            let (head, tail) = rest.split_at(length);
-            parts.push((part, head));
-            rest = tail;
-        }
-        parts.into_par_iter().try_for_each(|(part, values)| self.write(part, channels.clone(), values))
+        let window = self.geometry.window(rows, channels);
+        self.check_write::<T>(&window, Some(values.len()))?;
+        self.check_whole(&window)?;
+        self.par_put::<T, _>(&window, flat(values, &window))
     }
 
-    /// Writes a window of any rows and channels: tiles that it covers in part are read, changed and written. Updates of
-    /// one tile by several threads take turns; [`Self::write`] does not take part in them.
+    /// Writes a window of any rows and channels: what it covers in part is read, changed and written. Updates of one tile
+    /// by several threads take turns; [`Self::write`] does not take part in them.
     ///
     /// # Errors
     ///
     /// As [`Self::write`], but for partial tiles.
     pub fn update<T: Element>(&self, rows: Range<u64>, channels: Range<usize>, values: &[T]) -> Result<()> {
-        self.need_writer()?;
-        self.check::<T>(&rows, &channels, values.len())?;
-        let source = bytes(values);
-        for piece in self.geometry.pieces(rows, channels.clone()) {
-            let turn = &self.turns[(piece.tile % self.turns.len() as u64) as usize];
-            let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut tile = self.scratch(self.tile_bytes);
-            let changed = self.read_at(&mut tile, self.tile_start(piece.tile)).and_then(|()| {
-                self.change::<T>(&piece, channels.len(), source, &mut tile);
-                self.write_at(&tile, self.tile_start(piece.tile))
-            });
-            self.give_back(tile);
-            changed?;
-            self.mark(piece.tile);
-        }
-        Ok(())
+        let window = self.geometry.window(rows, channels);
+        self.check_write::<T>(&window, Some(values.len()))?;
+        self.put::<T, _>(&window, &flat(values, &window))
     }
 
-    /// Puts the values of a piece into the bytes of its tile.
-    fn change<T: Element>(&self, piece: &Piece, channels: usize, source: &[u8], tile: &mut [u8]) {
-        let first = self.geometry.span(piece).start;
-        let size = size_of::<T>();
-        self.geometry.runs(piece, channels, |from, to, length| {
-            if T::TYPE == DataType::Bool {
-                bits::pack(&source[to..to + length], tile, first + from);
-            } else {
-                let place = &mut tile[(first + from) * size..(first + from + length) * size];
-                place.copy_from_slice(&source[to * size..(to + length) * size]);
-                if self.is_swapped() {
-                    swap(place, T::WORD);
-                }
-            }
-        });
+    /// As [`Self::update`], by the threads of the current rayon pool.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::update`].
+    pub fn par_update<T: Element>(&self, rows: Range<u64>, channels: Range<usize>, values: &[T]) -> Result<()> {
+        let window = self.geometry.window(rows, channels);
+        self.check_write::<T>(&window, Some(values.len()))?;
+        self.par_put::<T, _>(&window, flat(values, &window))
+    }
+
+    /// Any rows, channels and correlations, by the calling thread.
+    pub(crate) fn update_part<T: Element>(
+        &self,
+        rows: Range<u64>,
+        part: &[Range<usize>; 2],
+        values: &[T],
+    ) -> Result<()> {
+        let window = window(rows, part);
+        self.check_write::<T>(&window, Some(values.len()))?;
+        self.put::<T, _>(&window, &flat(values, &window))
+    }
+
+    /// As [`Self::update_part`], by the threads of the current rayon pool.
+    pub(crate) fn par_update_part<T: Element>(
+        &self,
+        rows: Range<u64>,
+        part: &[Range<usize>; 2],
+        values: &[T],
+    ) -> Result<()> {
+        let window = window(rows, part);
+        self.check_write::<T>(&window, Some(values.len()))?;
+        self.par_put::<T, _>(&window, flat(values, &window))
+    }
+
+    /// As [`Self::par_update_part`], from rows that lie apart.
+    pub(crate) fn par_update_rows<T: Element>(
+        &self,
+        rows: Range<u64>,
+        part: &[Range<usize>; 2],
+        values: &[&[T]],
+    ) -> Result<()> {
+        let window = window(rows, part);
+        self.check_write::<T>(&window, rows_values(values.len(), values.iter().map(|row| row.len()), &window))?;
+        let values: Vec<&[u8]> = values.iter().map(|row| bytes(row)).collect();
+        self.par_put::<T, _>(&window, values.as_slice())
+    }
+
+    fn par_put<T: Element, I: Source>(&self, window: &Window, values: I) -> Result<()> {
+        let mut rest = values;
+        let parts: Vec<(Window, I)> = self
+            .parts(window, window.row_values() * size_of::<T>())
+            .into_iter()
+            .map(|part| {
+                let (head, tail) = rest.split((part.end - part.start) as usize);
+                rest = tail;
+                (window.of_rows(part), head)
+            })
+            .collect();
+        parts.into_par_iter().try_for_each(|(part, values)| self.put::<T, _>(&part, &values))
     }
 
     /// Reads the bytes of tile number `tile` as they are in the file: bits for truth values, the file's byte order.
@@ -171,6 +226,7 @@ impl TiledColumn {
     /// [`Error::Shape`] where there is no such tile or `out` is not [`Self::tile_bytes`] long; [`Error::Io`].
     pub fn read_tile_bytes(&self, tile: usize, out: &mut [u8]) -> Result<()> {
         self.check_tile(tile, out.len())?;
+        self.operations.read(out.len());
         self.read_at(out, self.tile_start(tile as u64))
     }
 
@@ -182,182 +238,45 @@ impl TiledColumn {
     pub fn write_tile_bytes(&self, tile: usize, bytes: &[u8]) -> Result<()> {
         self.need_writer()?;
         self.check_tile(tile, bytes.len())?;
+        self.operations.wrote(bytes.len());
         self.write_at(bytes, self.tile_start(tile as u64))?;
         self.mark(tile as u64);
         Ok(())
     }
 
-    fn read_bytes(&self, rows: Range<u64>, channels: &Range<usize>, size: usize, out: &mut [u8]) -> Result<()> {
-        let g = &self.geometry;
-        if g.is_plain(channels) {
-            // The tiles follow each other as the rows do.
-            let start = self.offset + rows.start * (g.row_values(channels) * size) as u64;
-            return self.read_at(out, start);
-        }
-        let row_bytes = g.row_values(channels) * size;
-        for piece in g.pieces(rows, channels.clone()) {
-            let span = g.span(&piece);
-            let start = self.tile_start(piece.tile) + (span.start * size) as u64;
-            if g.is_contiguous(&piece, channels.len()) {
-                let out = &mut out[piece.to[0] * row_bytes..(piece.to[0] + piece.count[0]) * row_bytes];
-                self.read_at(out, start)?;
-                continue;
-            }
-            let mut tile = self.scratch(span.len() * size);
-            let read = self.read_at(&mut tile, start);
-            if read.is_ok() {
-                g.runs(&piece, channels.len(), |from, to, length| {
-                    out[to * size..(to + length) * size].copy_from_slice(&tile[from * size..(from + length) * size]);
-                });
-            }
-            self.give_back(tile);
-            read?;
-        }
-        Ok(())
-    }
-
-    fn write_bytes(&self, rows: Range<u64>, channels: &Range<usize>, size: usize, values: &[u8]) -> Result<()> {
-        let g = &self.geometry;
-        let row_bytes = g.row_values(channels) * size;
-        if g.is_plain(channels) {
-            self.write_at(values, self.offset + rows.start * row_bytes as u64)?;
-            let tile_rows = g.tile[0] as u64;
-            (rows.start / tile_rows..rows.end.div_ceil(tile_rows)).for_each(|tile| self.mark(tile));
-            return Ok(());
-        }
-        for piece in g.pieces(rows, channels.clone()) {
-            let start = self.tile_start(piece.tile);
-            if g.is_contiguous(&piece, channels.len()) {
-                self.write_at(&values[piece.to[0] * row_bytes..(piece.to[0] + piece.count[0]) * row_bytes], start)?;
-            } else {
-                // From the tile's first row on; channels beyond the column are zeros.
-                let mut tile = self.scratch(g.span(&piece).len() * size);
-                g.runs(&piece, channels.len(), |from, to, length| {
-                    tile[from * size..(from + length) * size].copy_from_slice(&values[to * size..(to + length) * size]);
-                });
-                let written = self.write_at(&tile, start);
-                self.give_back(tile);
-                written?;
-            }
-            self.mark(piece.tile);
-        }
-        Ok(())
-    }
-
-    fn read_bits(&self, rows: Range<u64>, channels: &Range<usize>, out: &mut [u8]) -> Result<()> {
-        let g = &self.geometry;
-        for piece in g.pieces(rows, channels.clone()) {
-            let span = g.span(&piece);
-            let first_byte = span.start / 8;
-            let mut tile = self.scratch(span.end.div_ceil(8) - first_byte);
-            let read = self.read_at(&mut tile, self.tile_start(piece.tile) + first_byte as u64);
-            if read.is_ok() {
-                let first = span.start - first_byte * 8;
-                if g.is_contiguous(&piece, channels.len()) {
-                    let row = g.row_values(channels);
-                    let out = &mut out[piece.to[0] * row..(piece.to[0] + piece.count[0]) * row];
-                    bits::unpack(&tile, first, out);
-                } else {
-                    g.runs(&piece, channels.len(), |from, to, length| {
-                        bits::unpack(&tile, first + from, &mut out[to..to + length]);
-                    });
-                }
-            }
-            self.give_back(tile);
-            read?;
-        }
-        Ok(())
-    }
-
-    fn write_bits(&self, rows: Range<u64>, channels: &Range<usize>, values: &[u8]) -> Result<()> {
-        let g = &self.geometry;
-        for piece in g.pieces(rows, channels.clone()) {
-            // Whole tiles, so that the bits after the last row are false and no byte is shared.
-            let mut tile = self.scratch(self.tile_bytes);
-            if g.is_contiguous(&piece, channels.len()) {
-                let row = g.row_values(channels);
-                bits::pack(&values[piece.to[0] * row..(piece.to[0] + piece.count[0]) * row], &mut tile, 0);
-            } else {
-                g.runs(&piece, channels.len(), |from, to, length| {
-                    bits::pack(&values[to..to + length], &mut tile, from);
-                });
-            }
-            let stays_a_hole = self.is_hole(piece.tile) && tile.iter().all(|&byte| byte == 0);
-            let written = if stays_a_hole { Ok(()) } else { self.write_at(&tile, self.tile_start(piece.tile)) };
-            self.give_back(tile);
-            written?;
-            if !stays_a_hole {
-                self.mark(piece.tile);
-            }
-        }
-        Ok(())
-    }
-
-    /// Consecutive row ranges that end at tiles.
-    fn rows_by_tile(&self, rows: Range<u64>) -> impl Iterator<Item = Range<u64>> {
-        let tile_rows = self.geometry.tile[0] as u64;
+    /// The window's rows, cut for threads: at the ends of tiles where tiles are no larger than a task, and within tiles
+    /// that are. Rows of truth values are cut at tiles, whose bits share bytes.
+    fn parts(&self, window: &Window, row_bytes: usize) -> Vec<Range<u64>> {
+        let (tile_rows, rows) = (self.geometry.tile[0] as u64, &window.rows);
+        let most = (TASK_BYTES / row_bytes.max(1)).max(1) as u64;
+        let step = match tile_rows {
+            _ if tile_rows <= most => tile_rows * (most / tile_rows),
+            _ if self.kind == DataType::Bool => tile_rows,
+            // Equal parts of a tile.
+            _ => tile_rows.div_ceil(tile_rows.div_ceil(most)),
+        };
+        let mut parts = Vec::new();
         let mut start = rows.start;
-        std::iter::from_fn(move || {
-            (start < rows.end).then(|| {
-                let end = ((start / tile_rows + 1) * tile_rows).min(rows.end);
-                std::mem::replace(&mut start, end)..end
-            })
-        })
+        while start < rows.end {
+            let in_tile = if step > tile_rows { 0 } else { start / tile_rows * tile_rows };
+            let next = in_tile + ((start - in_tile) / step + 1) * step;
+            let end = if step > tile_rows { next } else { next.min(in_tile + tile_rows) }.min(rows.end);
+            parts.push(start..end);
+            start = end;
+        }
+        parts
     }
 
-    fn tile_start(&self, tile: u64) -> u64 {
-        self.offset + tile * self.tile_bytes as u64
-    }
-
-    fn is_swapped(&self) -> bool {
-        (self.endian == Endian::Big) == cfg!(target_endian = "little")
-    }
-
-    /// Whether the tile is known to be a hole in the file.
-    fn is_hole(&self, tile: u64) -> bool {
-        let word = self.written.as_ref().and_then(|written| written.get((tile / 64) as usize));
-        word.is_some_and(|word| word.load(Ordering::Acquire) >> (tile % 64) & 1 == 0)
-    }
-
-    fn mark(&self, tile: u64) {
-        if let Some(word) = self.written.as_ref().and_then(|written| written.get((tile / 64) as usize)) {
-            word.fetch_or(1 << (tile % 64), Ordering::Release);
+    pub(crate) fn check_type<T: Element>(&self) -> Result<()> {
+        match T::TYPE == self.kind {
+            true => Ok(()),
+            false => Err(Error::type_mismatch(&self.table, &self.name, self.kind, T::TYPE)),
         }
     }
 
-    /// Zeroed memory, reused where some was given back.
-    fn scratch(&self, length: usize) -> Vec<u8> {
-        let mut memory = self.scratch.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
-        memory.clear();
-        memory.resize(length, 0);
-        memory
-    }
-
-    fn give_back(&self, memory: Vec<u8>) {
-        self.scratch.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
-    }
-
-    fn read_at(&self, out: &mut [u8], start: u64) -> Result<()> {
-        self.operations.read(out.len());
-        self.file.read_exact_at(out, start).map_err(|source| match source.kind() {
-            std::io::ErrorKind::UnexpectedEof => Error::Truncated {
-                path: self.path.clone(),
-                expected: start + out.len() as u64,
-                found: self.file.metadata().map_or(0, |meta| meta.len()),
-            },
-            _ => Error::io(&self.path, "read tiles", source),
-        })
-    }
-
-    fn write_at(&self, bytes: &[u8], start: u64) -> Result<()> {
-        self.operations.wrote(bytes.len());
-        self.file.write_all_at(bytes, start).map_err(|source| Error::io(&self.path, "write tiles", source))
-    }
-
-    fn check<T: Element>(&self, rows: &Range<u64>, channels: &Range<usize>, values: usize) -> Result<()> {
-        if T::TYPE != self.kind {
-            return Err(Error::type_mismatch(&self.table, &self.name, self.kind, T::TYPE));
-        }
+    fn check<T: Element>(&self, window: &Window, values: Option<usize>) -> Result<()> {
+        let Window { rows, channels, correlations } = window;
+        self.check_type::<T>()?;
         if rows.start > rows.end || rows.end > self.geometry.rows {
             return Err(Error::RowRange {
                 path: self.table.clone(),
@@ -367,22 +286,40 @@ impl TiledColumn {
             });
         }
         let cell = self.geometry.cell;
-        if channels.start > channels.end || channels.end > cell[0] {
-            return Err(self
-                .shape_error(format!("channels {channels:?} of column {}, whose cells have {}", self.name, cell[0])));
-        }
-        let needed = usize::try_from(rows.end - rows.start)
-            .ok()
-            .and_then(|rows| rows.checked_mul(self.geometry.row_values(channels)));
-        if needed != Some(values) {
-            let rows = rows.end - rows.start;
+        let outside = |range: &Range<usize>, length: usize| range.start > range.end || range.end > length;
+        if outside(channels, cell[0]) || outside(correlations, cell[1]) {
             return Err(self.shape_error(format!(
-                "{rows} rows of {} channels and {} correlations do not make the caller's {values} values",
+                "channels {channels:?} and correlations {correlations:?} of column {}, whose cells have {} and {}",
+                self.name, cell[0], cell[1]
+            )));
+        }
+        let rows = rows.end - rows.start;
+        let needed = usize::try_from(rows).ok().and_then(|rows| rows.checked_mul(window.row_values()));
+        if needed.is_none() || needed != values {
+            let found = values.map_or("rows of another length".to_owned(), |n| format!("{n} values"));
+            return Err(self.shape_error(format!(
+                "{rows} rows of {} channels and {} correlations do not make the caller's {found}",
                 channels.len(),
-                cell[1]
+                correlations.len()
             )));
         }
         Ok(())
+    }
+
+    fn check_write<T: Element>(&self, window: &Window, values: Option<usize>) -> Result<()> {
+        self.need_writer()?;
+        self.check::<T>(window, values)
+    }
+
+    fn check_whole(&self, window: &Window) -> Result<()> {
+        if self.geometry.covers_tiles(window) {
+            return Ok(());
+        }
+        let [tile_rows, tile_channels, _] = self.geometry.tile;
+        Err(self.shape_error(format!(
+            "rows {:?} and channels {:?} of column {} are not whole tiles of {tile_rows} rows and {tile_channels} channels",
+            window.rows, window.channels, self.name
+        )))
     }
 
     fn check_tile(&self, tile: usize, bytes: usize) -> Result<()> {
@@ -401,18 +338,16 @@ impl TiledColumn {
     }
 }
 
-/// Reverses the bytes of each word.
-fn swap(bytes: &mut [u8], word: usize) {
-    match word {
-        2 => swap_words::<2>(bytes),
-        4 => swap_words::<4>(bytes),
-        8 => swap_words::<8>(bytes),
-        _ => {}
-    }
+fn window(rows: Range<u64>, [channels, correlations]: &[Range<usize>; 2]) -> Window {
+    Window { rows, channels: channels.clone(), correlations: correlations.clone() }
 }
 
-fn swap_words<const N: usize>(bytes: &mut [u8]) {
-    for word in bytes.chunks_exact_mut(N) {
-        word.reverse();
-    }
+fn flat<'a, T: Element>(values: &'a [T], window: &Window) -> Flat<&'a [u8]> {
+    Flat { bytes: bytes(values), row: window.row_values() * size_of::<T>() }
+}
+
+/// The values of rows that lie apart, if each has those of the window's rows.
+fn rows_values(rows: usize, mut lengths: impl Iterator<Item = usize>, window: &Window) -> Option<usize> {
+    let row = window.row_values();
+    lengths.all(|length| length == row).then(|| rows.checked_mul(row)).flatten()
 }

@@ -1,6 +1,7 @@
 //! Tables made, read and broken through the public interface.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod bulk;
 mod columns;
 mod create;
 mod errors;
