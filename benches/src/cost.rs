@@ -31,7 +31,11 @@ impl PeakMemory {
     }
 }
 
-fn high_water() -> Result<u64> {
+/// Bytes of this process's highest resident set, program pages included.
+///
+/// # Errors
+/// When the kernel does not tell.
+pub fn high_water() -> Result<u64> {
     let status = fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kib = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok());

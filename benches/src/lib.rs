@@ -10,7 +10,7 @@ mod plain;
 mod ratios;
 mod way;
 
-pub use cost::{PeakMemory, cpu_seconds};
+pub use cost::{PeakMemory, cpu_seconds, high_water};
 pub use group::{Group, Kind, Size};
 pub use ratios::{Ratios, time};
 pub use way::{Held, Way};

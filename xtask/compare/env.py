@@ -26,6 +26,7 @@ class Env:
     scratch: Path  # a folder of our own under target/
     contimg: Path
     fixtures: Path
+    tables: Path  # of `benches`
 
     @classmethod
     def from_environ(cls) -> "Env":
@@ -35,6 +36,7 @@ class Env:
             scratch=Path(get["CONTIMG_COMPARE_SCRATCH"]),
             contimg=Path(get["CONTIMG_COMPARE_CONTIMG"]),
             fixtures=Path(get["CONTIMG_COMPARE_FIXTURES"]),
+            tables=Path(get["CONTIMG_COMPARE_TABLES"]),
         )
         env.scratch.mkdir(parents=True, exist_ok=True)
         return env

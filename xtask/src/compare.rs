@@ -18,6 +18,7 @@ Usage: cargo xtask compare [--only NAME] [--list] [--prove] [--json]
        cargo xtask compare --speed [--size full|small] [--pols 2,4] [--runs N] [--json]
        cargo xtask compare --image [--antennas N] [--keep] [--json]
        cargo xtask compare --flags [--speed] [--repeats N]
+       cargo xtask compare --tables [--content] [--speed] [--size full|small] [--mutations N] [--json FILE]
 
   (neither)   content: the Measurement Sets of contimg and of pyuvdata from the same files, value by value, for every
               fixture and every real file beside the workspace
@@ -29,6 +30,10 @@ Usage: cargo xtask compare [--only NAME] [--list] [--prove] [--json]
     --keep      leave the set and the images in <target>/compare-scratch
   --flags     flag counts against CASA's flagdata and numpy, to the last count, for made sets and every real one
     --speed     time the three on a full-size set, too
+  --tables    every table beside the workspace and of every storage manager, cell by cell, against python-casacore; and
+              DATA of full-size sets read and written, beside python-casacore, arcae and plain reads and writes
+    --content, --speed   only one of them; `--size small` takes a minute and is not judged
+    --mutations N        N damaged sets: what contimg answers, python-casacore must not contradict
 
 Exit codes: 0 all within the bars, 1 not, 2 wrong usage.
 ";
@@ -40,6 +45,7 @@ enum Comparison {
     Speed,
     Image,
     Flags,
+    Tables,
 }
 
 impl Comparison {
@@ -49,6 +55,7 @@ impl Comparison {
             Self::Speed => "speed.py",
             Self::Image => "image.py",
             Self::Flags => "flags.py",
+            Self::Tables => "tables.py",
         }
     }
 }
@@ -69,6 +76,9 @@ fn start(args: &[String]) -> Outcome {
     }
     let python = environment()?;
     build::build(&["contimg", "fixtures"])?;
+    if comparison == Comparison::Tables {
+        build::build(&["benches"])?;
+    }
     let target = workspace::target_folder()?;
     let mut command = Command::new(python);
     command
@@ -78,6 +88,7 @@ fn start(args: &[String]) -> Outcome {
         .env("CONTIMG_COMPARE_SCRATCH", target.join("compare-scratch"))
         .env("CONTIMG_COMPARE_CONTIMG", target.join("release/contimg"))
         .env("CONTIMG_COMPARE_FIXTURES", target.join("release/contimg-fixtures"))
+        .env("CONTIMG_COMPARE_TABLES", target.join("release/tables"))
         .env("PYTHONDONTWRITEBYTECODE", "1");
     let status = command.status().map_err(|error| workspace::cannot_start(&command, &error))?;
     Ok(workspace::exit_code(status))
@@ -85,7 +96,10 @@ fn start(args: &[String]) -> Outcome {
 
 /// Takes `--speed`, `--image` or `--flags` out of the arguments; the others belong to the Python program.
 fn choose(args: &[String]) -> Result<(Comparison, Vec<&String>), Problem> {
-    // Flags can be timed as well: with them, `--speed` is the Python program's.
+    // Flags and tables can be timed as well: with them, `--speed` is the Python program's.
+    if args.iter().any(|a| a == "--tables") && !args.iter().any(|a| a == "--image" || a == "--flags") {
+        return Ok((Comparison::Tables, args.iter().filter(|a| *a != "--tables").collect()));
+    }
     if args.iter().any(|a| a == "--flags") && !args.iter().any(|a| a == "--image") {
         return Ok((Comparison::Flags, args.iter().filter(|a| *a != "--flags").collect()));
     }
@@ -95,14 +109,17 @@ fn choose(args: &[String]) -> Result<(Comparison, Vec<&String>), Problem> {
             "--speed" => Some(Comparison::Speed),
             "--image" => Some(Comparison::Image),
             "--flags" => Some(Comparison::Flags),
+            "--tables" => Some(Comparison::Tables),
             _ => None,
         })
         .collect();
-    let rest = args.iter().filter(|a| !matches!(a.as_str(), "--speed" | "--image" | "--flags")).collect();
+    let rest = args.iter().filter(|a| !matches!(a.as_str(), "--speed" | "--image" | "--flags" | "--tables")).collect();
     match named[..] {
         [] => Ok((Comparison::Content, rest)),
         [one] => Ok((one, rest)),
-        _ => Err(Problem::usage("--speed, --image and --flags are comparisons of their own: run one after the other")),
+        _ => Err(Problem::usage(
+            "--speed, --image, --flags and --tables are comparisons of their own: run one after the other",
+        )),
     }
 }
 
@@ -170,6 +187,8 @@ mod tests {
         assert_eq!(chosen("--image"), Some((Comparison::Image, vec![])));
         assert_eq!(chosen("--image --speed"), None);
         assert_eq!(chosen("--flags --image"), None);
+        assert_eq!(chosen("--tables --speed"), Some((Comparison::Tables, args("--speed"))));
+        assert_eq!(chosen("--tables --flags"), None);
         assert_eq!(chosen("--flags --speed --repeats 2"), Some((Comparison::Flags, args("--speed --repeats 2"))));
     }
 }
