@@ -5,7 +5,7 @@ use crate::{
     keys::{by_text_sql, many_by_text_sql},
     position::{OF_SOURCES, by_position_sql},
     record::upsert_of,
-    tiles::{applied_sql, tiles_sql},
+    tiles::{TILES, applied_sql},
     times::{by_time_sql, images_by_set_time_sql},
     validity::valid_sql,
 };
@@ -34,7 +34,7 @@ fn every_look_up_searches_an_index() {
         many_by_text_sql::<CalTable>("source_ms_path"),
         many_by_text_sql::<QualityRecord>("subject"),
         many_by_text_sql::<CalibrationApplied>("ms_path"),
-        tiles_sql(),
+        TILES.to_owned(),
         applied_sql(),
         valid_sql(),
         by_time_sql::<SubbandFile>(),
@@ -60,6 +60,9 @@ fn every_look_up_searches_an_index() {
     }
     let of_images = plan(&writer.connection, &by_text_sql::<Image>("path"));
     assert!(of_images.iter().any(|l| l.contains("SEARCH t USING INDEX") && l.contains("(path=?)")), "{of_images:?}");
+    // The checks of tiles read the indexes alone.
+    let of_tiles = plan(&writer.connection, TILES);
+    assert!(of_tiles[1..].iter().all(|l| l.contains("COVERING INDEX")), "{of_tiles:?}");
     let by_place = plan(&writer.connection, &by_position_sql::<SkySource>(OF_SOURCES));
     assert!(
         by_place.iter().any(|l| l.contains("sky_sources_by_position (at_zone=? AND at_ra_deg>? AND at_ra_deg<?)")),

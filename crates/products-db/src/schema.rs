@@ -155,6 +155,7 @@ pub(crate) const TABLES: &[Table] = &[
             ("ms_index_by_status", "status"),
             ("ms_index_by_group", "group_id"),
             ("ms_index_by_position", "at_zone, at_ra_deg"),
+            ("ms_index_for_tiles", "path, cal_applied, stage, mid_mjd, start_mjd, end_mjd"),
         ],
     },
     Table {
@@ -243,6 +244,8 @@ pub(crate) const TABLES: &[Table] = &[
             ("images_by_creation", "created_at"),
             ("images_by_time", "at_mjd"),
             ("images_by_position", "at_zone, at_ra_deg"),
+            // All that the checks of tiles ask: they read a quarter of the pages that the rows themselves take.
+            ("images_for_tiles", "path, ms_path, noise_jy, dynamic_range, pbcor, start_mjd, end_mjd"),
         ],
     },
     Table {
