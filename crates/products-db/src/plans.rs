@@ -5,7 +5,7 @@ use crate::{
     keys::{by_text_sql, many_by_text_sql},
     position::{OF_SOURCES, by_position_sql},
     record::upsert_of,
-    tiles::{TILES, applied_sql},
+    tiles::TILES,
     times::{by_time_sql, images_by_set_time_sql},
     validity::valid_sql,
 };
@@ -35,7 +35,6 @@ fn every_look_up_searches_an_index() {
         many_by_text_sql::<QualityRecord>("subject"),
         many_by_text_sql::<CalibrationApplied>("ms_path"),
         TILES.to_owned(),
-        applied_sql(),
         valid_sql(),
         by_time_sql::<SubbandFile>(),
         by_time_sql::<Group>(),

@@ -202,7 +202,7 @@ pub(crate) const TABLES: &[Table] = &[
         key: &["ms_path", "caltable_path"],
         constraints: "",
         computed: NONE,
-        indexes: NONE,
+        indexes: &[("calibration_applied_for_tiles", "ms_path, caltable_path, applied_at, success")],
     },
     Table {
         name: "images",

@@ -1,18 +1,14 @@
 //! Everything that the checks of a mosaic's tiles ask the database: two queries, however many tiles.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{HashMap, HashSet},
     path::Path,
     sync::Arc,
 };
 
 use rusqlite::{Row, types::ValueRef};
 
-use crate::{
-    CalTable, Reader, Result, StoredPath,
-    keys::{Sorted, json},
-    record::columns_of,
-};
+use crate::{CalTable, Reader, Result, StoredPath, keys::Sorted};
 
 /// What the database knows of an image that is checked before it goes into a mosaic. The whole rows are
 /// [`Reader::by_path`]'s.
@@ -58,20 +54,14 @@ pub struct AppliedTable {
     pub success: Option<bool>,
 }
 
-/// Images and their sets, from the indexes alone: named, since SQLite prefers those of the unique keys.
+/// Images, their sets and what was applied to these, from the indexes alone: named, since SQLite prefers those of the unique
+/// keys.
 pub(crate) const TILES: &str = "SELECT k.key, i.rowid, i.ms_path, i.noise_jy, i.dynamic_range, i.pbcor, i.start_mjd, \
-    i.end_mjd, m.rowid, m.cal_applied, m.stage, m.mid_mjd, m.start_mjd, m.end_mjd FROM json_each(?1) AS k \
+    i.end_mjd, m.rowid, m.cal_applied, m.stage, m.mid_mjd, m.start_mjd, m.end_mjd, a.caltable_path, a.applied_at, a.success \
+    FROM json_each(?1) AS k \
     LEFT JOIN images AS i INDEXED BY images_for_tiles ON i.path = k.value \
-    LEFT JOIN ms_index AS m INDEXED BY ms_index_for_tiles ON m.path = i.ms_path";
-
-/// The tables applied to each set.
-pub(crate) fn applied_sql() -> String {
-    format!(
-        "SELECT k.key, a.caltable_path, a.applied_at, a.success, c.rowid, {} FROM json_each(?1) AS k \
-         JOIN calibration_applied AS a ON a.ms_path = k.value LEFT JOIN calibration_tables AS c ON c.path = a.caltable_path",
-        columns_of::<CalTable>("c")
-    )
-}
+    LEFT JOIN ms_index AS m INDEXED BY ms_index_for_tiles ON m.path = i.ms_path \
+    LEFT JOIN calibration_applied AS a INDEXED BY calibration_applied_for_tiles ON a.ms_path = i.ms_path";
 
 impl Reader {
     /// What the database knows of tiles: at most two queries. The answer has the order of `paths`; `None` stands for a tile
@@ -84,11 +74,23 @@ impl Reader {
         let keys = self.path_keys(paths)?;
         let sorted = Sorted::of(&keys);
         let mut found: Vec<Option<Tile>> = std::iter::repeat_with(|| None).take(keys.len()).collect();
+        // A tile has a row for each table that was applied, one after the other, or a single one without.
         self.query(DOING, TILES, [sorted.json()], |row| {
-            let place = sorted.place(row.get(0).map_err(|e| self.failed(DOING, e))?);
-            if let (Some(place), true) = (place, there(row, 1)) {
-                let tile = read(row).map_err(|e| self.wrong("images", row.get(1).unwrap_or(-1), e))?;
-                found[place] = Some(tile);
+            let Some(place) = sorted.place(row.get(0).map_err(|e| self.failed(DOING, e))?) else { return Ok(()) };
+            if there(row, 1) {
+                let wrong = |e| self.wrong("images", row.get(1).unwrap_or(-1), e);
+                if found[place].is_none() {
+                    found[place] = Some(read(row).map_err(wrong)?);
+                }
+                if let (Some(tile), true) = (&mut found[place], there(row, 14)) {
+                    let wrong = |e| self.wrong("calibration_applied", -1, e);
+                    tile.tables.push(AppliedTable {
+                        path: row.get(14).map_err(wrong)?,
+                        table: None,
+                        applied_at: row.get(15).map_err(wrong)?,
+                        success: row.get(16).map_err(wrong)?,
+                    });
+                }
             }
             Ok(())
         })?;
@@ -96,45 +98,22 @@ impl Reader {
         Ok(found)
     }
 
+    /// What the database knows of the tables, each of which many tiles share.
     fn add_tables(&self, found: &mut [Option<Tile>]) -> Result<()> {
-        const DOING: &str = "looking up the calibration of sets";
-        // The tiles by their sets, each set once.
-        let set = |tile: &Option<Tile>| tile.as_ref().and_then(|t| t.ms_path.as_ref()).map(|p| p.as_str().to_owned());
-        let mut tiles: Vec<(String, usize)> =
-            found.iter().enumerate().filter_map(|(i, tile)| Some((set(tile)?, i))).collect();
-        tiles.sort_unstable();
-        let groups: Vec<&[(String, usize)]> = tiles.chunk_by(|a, b| a.0 == b.0).collect();
-        let sets: Vec<&str> = groups.iter().filter_map(|group| group.first()).map(|(set, _)| set.as_str()).collect();
-        if sets.is_empty() {
+        let applied = found.iter().flatten().flat_map(|tile| &tile.tables);
+        let mut keys: Vec<String> =
+            applied.map(|t| t.path.as_str()).collect::<HashSet<_>>().into_iter().map(ToOwned::to_owned).collect();
+        if keys.is_empty() {
             return Ok(());
         }
-        let mut known: HashMap<i64, Arc<CalTable>> = HashMap::new();
-        self.query(DOING, &applied_sql(), [json(&sets)], |row| {
-            let get = |e| self.failed(DOING, e);
-            let place: i64 = row.get(0).map_err(get)?;
-            let Some(group) = usize::try_from(place).ok().and_then(|place| groups.get(place)) else { return Ok(()) };
-            let table = match row.get::<_, Option<i64>>(4).map_err(get)? {
-                None => None,
-                Some(id) => Some(match known.entry(id) {
-                    Entry::Occupied(entry) => Arc::clone(entry.get()),
-                    Entry::Vacant(entry) => Arc::clone(entry.insert(Arc::new(self.record(row, 5)?))),
-                }),
-            };
-            let wrong = |e| self.wrong("calibration_applied", -1, e);
-            let applied = AppliedTable {
-                path: row.get(1).map_err(wrong)?,
-                table,
-                applied_at: row.get(2).map_err(wrong)?,
-                success: row.get(3).map_err(wrong)?,
-            };
-            for (_, tile) in *group {
-                if let Some(Some(tile)) = found.get_mut(*tile) {
-                    tile.tables.push(applied.clone());
-                }
+        keys.sort_unstable();
+        let rows: Vec<Option<CalTable>> = self.by_text("path", &keys)?;
+        let known: HashMap<String, Arc<CalTable>> =
+            keys.into_iter().zip(rows).filter_map(|(key, row)| Some((key, Arc::new(row?)))).collect();
+        for tile in found.iter_mut().flatten().filter(|t| !t.tables.is_empty()) {
+            for applied in &mut tile.tables {
+                applied.table = known.get(applied.path.as_str()).cloned();
             }
-            Ok(())
-        })?;
-        for tile in found.iter_mut().flatten().filter(|t| t.tables.len() > 1) {
             let order = |t: &AppliedTable| t.table.as_ref().and_then(|t| t.order_index);
             tile.tables.sort_by(|a, b| order(a).cmp(&order(b)).then_with(|| a.path.cmp(&b.path)));
         }
