@@ -2,6 +2,7 @@
 
 mod check;
 mod journal;
+mod ledger;
 mod observe;
 mod request;
 mod retry;
