@@ -9,7 +9,7 @@ use std::{
 
 use orchestrator::{Budget, Class as FailureClass, Event, Feed, Layout, RunOptions, Summary, Surroundings};
 
-use super::{RunArgs, journal::Journal, ledger::Ledger, observe::Columns, of, request::Request, show::Show};
+use super::{RunArgs, journal::Journal, ledger::Ledger, observe::Isolated, of, request::Request, show::Show};
 use crate::{
     failure::{Class, Failure},
     output::{errln, out, outln},
@@ -64,6 +64,7 @@ pub(super) fn go(request: &Request, layout: &Layout, quiet: bool, json: bool) ->
     };
     let mut journal = Journal::open(layout, &options.run);
     let ledger = Ledger::open(layout, &options.run);
+    let observer = Isolated::default();
     let mut show = Show::new(quiet);
     let problem = RefCell::new(None);
     let mut feed = || match request.sets(&plan, layout, quiet) {
@@ -79,7 +80,7 @@ pub(super) fn go(request: &Request, layout: &Layout, quiet: bool, json: bool) ->
         show.event(event);
     };
     let around = Surroundings {
-        observer: &Columns,
+        observer: &observer,
         feed: &mut feed,
         stop: &|| stop.signal().and_then(|signal| i32::try_from(signal).ok()),
         tell: &mut tell,
