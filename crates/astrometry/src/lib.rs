@@ -34,7 +34,7 @@ mod uvw;
 pub use error::Error;
 pub use orientation::{EarthOrientation, Orientation};
 pub use site::Site;
-pub use sky::SkyAt;
+pub use sky::{SkyAt, convert};
 pub use uvw::UvwAxes;
 
 pub use vis_types::{Direction, Frame, JulianDate};

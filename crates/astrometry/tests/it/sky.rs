@@ -98,3 +98,20 @@ fn the_sky_turns_once_in_a_sidereal_day_also_over_a_leap_second() {
         assert!((turned - expected).abs() < 1e-6, "{turned} {expected}");
     }
 }
+
+/// What casacore 3.8 makes of (J2000, 85.65°, 49.85°) in ICRS, from CASA's `measures` tool, and back.
+#[test]
+fn j2000_is_casacores() {
+    let j2000 = Direction { lon_rad: 1.494_874_504_333_143_3, lat_rad: 0.870_046_632_119_173_4, frame: Frame::Fk5 };
+    let icrs = astrometry::convert(j2000, Frame::Icrs).expect("celestial");
+    assert!((icrs.lon_rad - 1.494_874_525_804_027).abs() < 1e-15, "{icrs:?}");
+    assert!((icrs.lat_rad - 0.870_046_671_194_900_5).abs() < 1e-15, "{icrs:?}");
+    for through in [Frame::Fk5, Frame::Fk4, Frame::Icrs] {
+        let back =
+            astrometry::convert(icrs, through).and_then(|d| astrometry::convert(d, Frame::Fk5)).expect("celestial");
+        // The way to B1950 and back, with zero proper motion each time, is good to some milliarcseconds.
+        let tolerance = if through == Frame::Fk4 { 1e-7 } else { 1e-14 };
+        assert!((back.lon_rad - j2000.lon_rad).abs() < tolerance && (back.lat_rad - j2000.lat_rad).abs() < tolerance);
+    }
+    assert!(astrometry::convert(j2000, Frame::AltAz).is_err());
+}
