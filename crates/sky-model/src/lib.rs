@@ -29,6 +29,9 @@
 //!   declinations with colons in a source list (DP3 refuses them, too), disks, shapelets, rotation measures.
 //! - **No I/O**: the caller reads the file; its name is only for messages. Memory: the components.
 //!
+//! The spectrum of a source list is that of I; its Q, U and V are constant, as DP3 predicts them, so that a polarised source with
+//! a spectrum becomes two components. In CSV, Q, U and V keep their ratio to I.
+//!
 //! Directions are as the list has them, in its own frame: J2000 (FK5) or B1950 (FK4) for source lists, the caller's choice for
 //! CSV. A list's orientation is taken against the north of its own component, as DP3 does with `OrientationIsAbsolute`;
 //! without that, DP3 takes it against the north of the phase centre, which differs by Δα·sin δ.

@@ -47,7 +47,7 @@ pub(crate) fn parse(text: &str, file: &Path) -> Result<Vec<Source>, Error> {
         }
         let values = layout.values(line, file, number)?;
         let entry = Entry { layout: &layout, values: &values, file, line: number };
-        sources.extend(entry.source()?);
+        sources.extend(entry.sources()?);
     }
     Ok(sources)
 }
@@ -75,12 +75,15 @@ impl Entry<'_> {
         self.get(column).map(|text| self.place(column).number(text, hint)).transpose()
     }
 
-    /// The source of the line; `None` for the line of a patch.
-    fn source(&self) -> Result<Option<Source>, Error> {
+    /// The source of the line, or nothing for the line of a patch.
+    ///
+    /// A list's spectrum is that of I, and Q, U and V are constant, as DP3 predicts them; a [`Spectrum`] scales all four. So a
+    /// polarised source with a spectrum becomes two.
+    fn sources(&self) -> Result<Vec<Source>, Error> {
         let patch = self.get("Patch").map(str::to_owned);
         let Some(name) = self.get("Name") else {
             if patch.is_some() {
-                return Ok(None);
+                return Ok(Vec::new());
             }
             return Err(Error::Line {
                 file: self.file.to_owned(),
@@ -96,7 +99,16 @@ impl Entry<'_> {
             shape: self.shape()?,
             spectrum: self.spectrum()?,
         };
-        Ok(Some(Source { component, line: self.line, patch }))
+        let source = |component| Source { component, line: self.line, patch: patch.clone() };
+        match component.spectrum {
+            Spectrum::PowerLaw { stokes_jy: [i, q, u, v], reference_hz, terms } if [q, u, v] != [0.0; 3] => {
+                let total = Spectrum::PowerLaw { stokes_jy: [i, 0.0, 0.0, 0.0], reference_hz, terms };
+                let polarised = Spectrum::Flat { stokes_jy: [0.0, q, u, v] };
+                let parts = [(name.to_owned(), total), (format!("{name} (Q, U, V)"), polarised)];
+                Ok(parts.map(|(name, spectrum)| source(Component { name, spectrum, ..component })).into())
+            }
+            _ => Ok(vec![source(component)]),
+        }
     }
 
     fn refuse_unsupported(&self) -> Result<(), Error> {

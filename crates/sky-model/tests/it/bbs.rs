@@ -52,11 +52,14 @@ fn a_list_with_patches_and_defaults() {
          CygA_4_2, POINT, CygA, 19:59:30.691, +40.43.54.226, 4.263e+03, 1, 2, -3, 73.8e6, [-0.8]\n\
          \"a, b\", , CygA, 300.1deg, 0.7rad, 1\n",
     );
-    let [a, b] = &list.sources[..] else { panic!("two sources and a patch") };
+    let [a, polarised, b] = &list.sources[..] else { panic!("two sources, one of them polarised, and a patch") };
     assert_eq!((a.line, a.patch.as_deref()), (5, Some("CygA")));
     assert!(
-        matches!(&a.component.spectrum, Spectrum::PowerLaw { stokes_jy: [4263.0, 1.0, 2.0, -3.0], reference_hz, .. } if *reference_hz == 73.8e6)
+        matches!(&a.component.spectrum, Spectrum::PowerLaw { stokes_jy: [4263.0, 0.0, 0.0, 0.0], reference_hz, .. } if *reference_hz == 73.8e6)
     );
+    // DP3 6.6 scales I alone: |XY| of U = 0.25, V = 0.125 was 0.2795 from 1.31 to 1.5 GHz with a spectral index of -2.
+    assert_eq!(polarised.component.spectrum, Spectrum::Flat { stokes_jy: [0.0, 1.0, 2.0, -3.0] });
+    assert_eq!((polarised.line, polarised.component.name.as_str()), (5, "CygA_4_2 (Q, U, V)"));
     assert_eq!(b.component.name, "a, b");
     assert_eq!(b.component.spectrum, Spectrum::flat(1.0));
     let (ra, dec, _) = sky_deg(&b.component);
