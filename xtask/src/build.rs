@@ -40,6 +40,14 @@ pub(crate) fn build(packages: &[&str]) -> Result<(), Problem> {
     Err(Problem::new(format!("{} cannot be built", packages.join(" and ")), "the compiler's message is above"))
 }
 
+/// Builds an example of a package in the release profile.
+pub(crate) fn build_example(package: &str, example: &str) -> Result<(), Problem> {
+    if workspace::run(&mut cargo(["build", "--release", "--package", package, "--example", example]))?.success() {
+        return Ok(());
+    }
+    Err(Problem::new(format!("the example {example} of {package} cannot be built"), "the compiler's message is above"))
+}
+
 /// Runs a program of the workspace where the user is, so that relative paths mean what the user means.
 fn run_program(package: &str, first: &[&str], args: &[String]) -> Outcome {
     let manifest = workspace::root().join("Cargo.toml");

@@ -18,6 +18,7 @@ Usage: cargo xtask compare [--only NAME] [--list] [--prove] [--json]
        cargo xtask compare --speed [--size full|small] [--pols 2,4] [--runs N] [--json]
        cargo xtask compare --image [--antennas N] [--keep] [--json]
        cargo xtask compare --flags [--speed] [--repeats N]
+       cargo xtask compare --model [--only NAME] [--again] [--kernel] [--column [--size full|small]] [--all] [--repeats N]
        cargo xtask compare --tables [--content] [--speed] [--size full|small] [--mutations N] [--json FILE]
 
   (neither)   content: the Measurement Sets of contimg and of pyuvdata from the same files, value by value, for every
@@ -30,6 +31,11 @@ Usage: cargo xtask compare [--only NAME] [--list] [--prove] [--json]
     --keep      leave the set and the images in <target>/compare-scratch
   --flags     flag counts against CASA's flagdata and numpy, to the last count, for made sets and every real one
     --speed     time the three on a full-size set, too
+  --model     MODEL_DATA against CASA's ft, DP3 and wsclean -predict, for made sets and every real one
+    --again     a second set costs less by the kept terms; without them not a bit differs
+    --kernel    one core against numpy, numba and DP3, for each instruction set; two cores against spinning processes
+    --column    a whole set against a plain file, numpy, CASA and WSClean; `--size full` takes 6 GB of disk
+    --all       all four
   --tables    every table beside the workspace and of every storage manager, cell by cell, against python-casacore; and
               DATA of full-size sets read and written, beside python-casacore, arcae and plain reads and writes
     --content, --speed   only one of them; `--size small` takes a minute and is not judged
@@ -45,6 +51,7 @@ enum Comparison {
     Speed,
     Image,
     Flags,
+    Model,
     Tables,
 }
 
@@ -55,6 +62,7 @@ impl Comparison {
             Self::Speed => "speed.py",
             Self::Image => "image.py",
             Self::Flags => "flags.py",
+            Self::Model => "model.py",
             Self::Tables => "tables.py",
         }
     }
@@ -76,8 +84,10 @@ fn start(args: &[String]) -> Outcome {
     }
     let python = environment()?;
     build::build(&["contimg", "fixtures"])?;
-    if comparison == Comparison::Tables {
-        build::build(&["benches"])?;
+    match comparison {
+        Comparison::Tables => build::build(&["benches"])?,
+        Comparison::Model => build::build_example("calib-model", "prediction_speed")?,
+        _ => {}
     }
     let target = workspace::target_folder()?;
     let mut command = Command::new(python);
@@ -94,31 +104,25 @@ fn start(args: &[String]) -> Outcome {
     Ok(workspace::exit_code(status))
 }
 
-/// Takes `--speed`, `--image` or `--flags` out of the arguments; the others belong to the Python program.
+/// Takes the name of the comparison out of the arguments; the others belong to the Python program.
 fn choose(args: &[String]) -> Result<(Comparison, Vec<&String>), Problem> {
-    // Flags and tables can be timed as well: with them, `--speed` is the Python program's.
-    if args.iter().any(|a| a == "--tables") && !args.iter().any(|a| a == "--image" || a == "--flags") {
-        return Ok((Comparison::Tables, args.iter().filter(|a| *a != "--tables").collect()));
+    // With these, `--speed` is the Python program's.
+    const NAMES: [(&str, Comparison); 4] = [
+        ("--flags", Comparison::Flags),
+        ("--image", Comparison::Image),
+        ("--model", Comparison::Model),
+        ("--tables", Comparison::Tables),
+    ];
+    let is_given = |name: &str| args.iter().any(|a| a == name);
+    let mut named: Vec<(&str, Comparison)> = NAMES.into_iter().filter(|(name, _)| is_given(name)).collect();
+    if is_given("--speed") && named.iter().all(|(_, comparison)| *comparison == Comparison::Image) {
+        named.push(("--speed", Comparison::Speed));
     }
-    if args.iter().any(|a| a == "--flags") && !args.iter().any(|a| a == "--image") {
-        return Ok((Comparison::Flags, args.iter().filter(|a| *a != "--flags").collect()));
-    }
-    let named: Vec<Comparison> = args
-        .iter()
-        .filter_map(|a| match a.as_str() {
-            "--speed" => Some(Comparison::Speed),
-            "--image" => Some(Comparison::Image),
-            "--flags" => Some(Comparison::Flags),
-            "--tables" => Some(Comparison::Tables),
-            _ => None,
-        })
-        .collect();
-    let rest = args.iter().filter(|a| !matches!(a.as_str(), "--speed" | "--image" | "--flags" | "--tables")).collect();
     match named[..] {
-        [] => Ok((Comparison::Content, rest)),
-        [one] => Ok((one, rest)),
+        [] => Ok((Comparison::Content, args.iter().collect())),
+        [(name, one)] => Ok((one, args.iter().filter(|a| *a != name).collect())),
         _ => Err(Problem::usage(
-            "--speed, --image, --flags and --tables are comparisons of their own: run one after the other",
+            "--speed, --image, --flags, --model and --tables are comparisons of their own: run one after the other",
         )),
     }
 }
@@ -187,6 +191,8 @@ mod tests {
         assert_eq!(chosen("--image"), Some((Comparison::Image, vec![])));
         assert_eq!(chosen("--image --speed"), None);
         assert_eq!(chosen("--flags --image"), None);
+        assert_eq!(chosen("--model --only VLA --again"), Some((Comparison::Model, args("--only VLA --again"))));
+        assert_eq!(chosen("--model --flags"), None);
         assert_eq!(chosen("--tables --speed"), Some((Comparison::Tables, args("--speed"))));
         assert_eq!(chosen("--tables --flags"), None);
         assert_eq!(chosen("--flags --speed --repeats 2"), Some((Comparison::Flags, args("--speed --repeats 2"))));

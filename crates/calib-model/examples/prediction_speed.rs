@@ -1,4 +1,4 @@
-//! How long a visibility of a source takes: `cargo run --release -p calib-model --example prediction_speed`.
+//! How long a visibility of a source takes: `cargo run --release -p calib-model --example prediction_speed -- [--json]`.
 //!
 //! For each instruction set of the machine: nanoseconds per (row × channel × source), against one sincos each in the same
 //! run; and floating-point operations, 8 a channel and source as the plain formula has them, against the multiply-adds
@@ -33,11 +33,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .collect();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).start_handler(pin(cpus.clone())).build()?;
 
-    println!("{ROWS} rows, {SOURCES} sources, one thread; best of {TRIALS}");
-    println!(
-        "{:>10} {:>9} {:>10} {:>10} {:>9} {:>10} {:>10}",
-        "channels", "sky", "set", "ns", "vs plain", "Gflop/s", "of peak"
-    );
+    // One JSON object a line, for `cargo xtask compare --model`.
+    let json = std::env::args().any(|a| a == "--json");
+    if !json {
+        println!("{ROWS} rows, {SOURCES} sources, one thread; best of {TRIALS}");
+        println!(
+            "{:>10} {:>9} {:>10} {:>10} {:>9} {:>10} {:>10}",
+            "channels", "sky", "set", "ns", "vs plain", "Gflop/s", "of peak"
+        );
+    }
     for channels in [768, 48] {
         for sky in ["flat", "spectra", "Gaussian"] {
             let model = SkyModel::new(sources(centre, sky))?;
@@ -48,6 +52,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     Predictor::new(model.clone(), Beam::None, Options { instructions: set, ..Options::default() })?;
                 let seconds = pool.install(|| time(&predictor, centre, &uvw_m, channels, TRIALS));
                 let ns = per_visibility(seconds, channels);
+                if json {
+                    println!(
+                        r#"{{"channels": {channels}, "sky": "{sky}", "set": "{}", "ns": {ns}, "plain_ns": {plain_ns}, "peak_gflops": {peak}}}"#,
+                        set.name()
+                    );
+                    continue;
+                }
                 println!(
                     "{channels:>10} {sky:>9} {:>10} {ns:>10.4} {:>8.0}x {:>10.1} {:>9.0}%",
                     set.name(),
@@ -56,10 +67,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     800.0 / ns / peak
                 );
             }
-            println!("{channels:>10} {sky:>9} {:>10} {plain_ns:>10.2} {:>8}x", "plain", 1);
+            if !json {
+                println!("{channels:>10} {sky:>9} {:>10} {plain_ns:>10.2} {:>8}x", "plain", 1);
+            }
         }
     }
-    for &set in &sets {
+    for &set in sets.iter().filter(|_| !json) {
         let one = SkyModel::new(sources(centre, "flat").into_iter().take(1).collect())?;
         let predictor = Predictor::new(one, Beam::None, Options { instructions: set, ..Options::default() })?;
         let seconds = pool.install(|| time(&predictor, centre, &uvw_m, 768, TRIALS));
@@ -72,13 +85,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         );
     }
     if cpus.len() > 1 {
-        scaling(&cpus, centre, &uvw_m)?;
+        scaling(&cpus, centre, &uvw_m, json)?;
     }
     Ok(())
 }
 
 /// Two threads of ours against two pinned threads that only multiply and add, in turns.
-fn scaling(cpus: &[usize], centre: Direction, uvw_m: &[[f64; 3]]) -> Result<(), Box<dyn std::error::Error>> {
+fn scaling(
+    cpus: &[usize],
+    centre: Direction,
+    uvw_m: &[[f64; 3]],
+    json: bool,
+) -> Result<(), Box<dyn std::error::Error>> {
     let pools =
         [1, 2].map(|n| rayon::ThreadPoolBuilder::new().num_threads(n).start_handler(pin(cpus.to_vec())).build());
     let [one, two] = pools;
@@ -98,6 +116,10 @@ fn scaling(cpus: &[usize], centre: Direction, uvw_m: &[[f64; 3]]) -> Result<(), 
         }
         let ours = best[0].as_secs_f64() / best[1].as_secs_f64();
         let spinning = 2.0 * best[2].as_secs_f64() / best[3].as_secs_f64();
+        if json {
+            println!(r#"{{"channels": {channels}, "two_threads": {ours}, "spinning": {spinning}}}"#);
+            continue;
+        }
         println!(
             "two threads, {channels} channels: {ours:.2} times as fast as one; two independent spinning threads {spinning:.2}; ratio {:.2}",
             ours / spinning
