@@ -8,6 +8,7 @@ use vis_types::Direction;
 
 use crate::{
     isolate::{LimitArgs, Limits},
+    model::ModelArgs,
     night,
     size::Bytes,
 };
@@ -35,6 +36,8 @@ pub(crate) enum Command {
     Clean(CleanArgs),
     /// Count the flags of a Measurement Set: all of them, exactly, by antenna, channel, time and more.
     Flags(FlagsArgs),
+    /// Predict a sky model into MODEL_DATA, or subtract it, exactly; compare data with it.
+    Model(ModelArgs),
     /// Show what a Measurement Set says about itself: times, windows, fields, antennas, columns.
     Meta(MetaArgs),
     /// Take a night's data sets through all stages: in parallel, isolated, resumed by running it again.
@@ -50,12 +53,6 @@ pub(crate) enum Command {
     /// Whether a stage's input or product is worth the name; plans call it.
     #[command(name = "__check", hide = true)]
     Check(night::CheckArgs),
-    /// Generations of columns, looked up in a process of its own; started by `run`.
-    #[command(name = "__observe", hide = true)]
-    Observe {
-        /// Process id of the program that asks.
-        parent: u32,
-    },
     /// One group in a process of its own; started by `convert`.
     #[command(name = "__convert", hide = true)]
     Worker,
@@ -73,6 +70,7 @@ impl Command {
         match self {
             Self::Meta(args) => Some(args.limits.or(Bytes(1 << 30), 120)),
             Self::Flags(args) => Some(args.limits.or(Bytes(2 << 30), 1800)),
+            Self::Model(args) => Some(args.limits()),
             _ => None,
         }
     }
@@ -282,32 +280,7 @@ impl std::str::FromStr for CentreArg {
             )
         };
         let (ra, dec) = text.split_once(',').ok_or_else(wrong)?;
-        let ra_deg = match sexagesimal(ra) {
-            Some(hours) => hours * 15.0,
-            None => ra.trim().parse().map_err(|_| wrong())?,
-        };
-        let dec_deg = match sexagesimal(dec) {
-            Some(degrees) => degrees,
-            None => dec.trim().parse::<f64>().map_err(|_| wrong())?,
-        };
-        if !(0.0..=360.0).contains(&ra_deg) || !(-90.0..=90.0).contains(&dec_deg) {
-            return Err(format!("`{text}`: right ascension is 0 to 360 degrees (0 to 24 h), declination -90 to 90"));
-        }
-        Ok(Self::At(Direction::icrs(ra_deg.to_radians(), dec_deg.to_radians())))
-    }
-}
-
-/// `05:42:36.1` as 5.71003; `None` when it is not of that form.
-fn sexagesimal(text: &str) -> Option<f64> {
-    let text = text.trim();
-    let (sign, digits) = match text.strip_prefix('-') {
-        Some(rest) => (-1.0, rest),
-        None => (1.0, text.strip_prefix('+').unwrap_or(text)),
-    };
-    let parts: Vec<f64> = digits.split(':').map(|p| p.parse().ok().filter(|v| *v >= 0.0)).collect::<Option<_>>()?;
-    match parts[..] {
-        [a, b, c] if b < 60.0 && c < 60.0 => Some(sign * (a + b / 60.0 + c / 3600.0)),
-        _ => None,
+        sky_model::direction(ra, dec).map(Self::At).map_err(|error| format!("{error}; {}", error.hint))
     }
 }
 

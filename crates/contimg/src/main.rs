@@ -11,6 +11,7 @@ mod flags;
 mod headers;
 mod isolate;
 mod meta;
+mod model;
 mod night;
 mod output;
 mod picture;
@@ -67,13 +68,13 @@ fn run(command: &Command) -> Result<ExitCode, Failure> {
         Command::Clean(args) => clean::run(args),
         Command::Flags(args) => flags::run(args),
         Command::Meta(args) => meta::run(args),
+        Command::Model(args) => model::run(args),
         Command::Run(args) => night::run(args),
         Command::Status(args) => night::status(args),
         Command::Why(args) => night::why(args),
         Command::Retry(args) => night::retry(args),
         Command::Verify(args) => night::verify(args),
         Command::Check(args) => night::check(args),
-        Command::Observe { parent } => night::observe(*parent),
         Command::Worker => Ok(worker::run()),
         Command::Headers { parent } => Ok(headers::run(*parent)),
     }

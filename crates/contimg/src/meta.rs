@@ -58,7 +58,7 @@ fn open_cache(args: &MetaArgs) -> MsMetaCache {
     })
 }
 
-fn of_meta(error: &ms_meta_cache::Error) -> Failure {
+pub(crate) fn of_meta(error: &ms_meta_cache::Error) -> Failure {
     let mut failure = Failure::of(Class::Input, error);
     failure.hint = error.hint().map(ToOwned::to_owned);
     failure

@@ -2,7 +2,6 @@
 
 mod check;
 mod journal;
-mod ledger;
 mod observe;
 mod request;
 mod retry;
@@ -24,7 +23,6 @@ use crate::{
 };
 
 pub(crate) use check::{CheckArgs, run as check};
-pub(crate) use observe::answer as observe;
 pub(crate) use retry::{RetryArgs, run as retry};
 pub(crate) use run::run;
 pub(crate) use status::{StatusArgs, run as status};

@@ -11,6 +11,7 @@ mod command;
 mod demo;
 mod meta;
 mod missing;
+mod model;
 mod night;
 mod plan;
 

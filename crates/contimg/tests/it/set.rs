@@ -57,6 +57,19 @@ pub(crate) fn bytes(set: &Path) -> BTreeMap<String, Vec<u8>> {
     files
 }
 
+/// Copies a set, without starting a program that would inherit files that other tests have open.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).expect("mkdir");
+    for entry in fs::read_dir(from).expect("list").flatten() {
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() {
+            copy(&from, &to);
+        } else {
+            fs::copy(&from, &to).expect("copy");
+        }
+    }
+}
+
 fn collect(folder: &Path, prefix: &str, files: &mut BTreeMap<String, Vec<u8>>) {
     for entry in fs::read_dir(folder).expect("list").flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();

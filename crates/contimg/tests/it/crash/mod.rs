@@ -3,6 +3,7 @@
 mod damage;
 mod faults;
 mod kills;
+mod model;
 mod nights;
 mod places;
 mod signals;

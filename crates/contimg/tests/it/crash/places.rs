@@ -146,9 +146,23 @@ fn child() {
             let _mounted = mount(&out, "ro");
             work.convert(&[]).expect(3).says("out").says("hint:");
         }
+        "model" => {
+            let folder = tempfile::tempdir().expect("temporary folder");
+            super::model::full_disks(folder.path(), |options| remount(folder.path(), options));
+            super::model::read_only(folder.path(), |options| remount(folder.path(), options));
+            let _ = Command::new("umount").arg("--lazy").arg(folder.path()).status();
+        }
         other => panic!("unknown fault {other}"),
     }
     println!("the child has checked");
+}
+
+/// A new file system in memory in place of the one there, or other options for it.
+fn remount(folder: &Path, options: &str) {
+    if !options.starts_with("remount") {
+        let _ = Command::new("umount").arg("--lazy").arg(folder).output();
+    }
+    std::mem::forget(mount(folder, options));
 }
 
 /// A file system in memory, gone with this.
@@ -243,4 +257,9 @@ fn a_disk_that_is_or_becomes_full() {
 #[test]
 fn a_disk_that_is_read_only() {
     in_own_mounts("read-only");
+}
+
+#[test]
+fn a_model_for_a_disk_that_is_full_or_read_only() {
+    in_own_mounts("model");
 }
