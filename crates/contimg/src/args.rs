@@ -53,6 +53,12 @@ pub(crate) enum Command {
     /// Whether a stage's input or product is worth the name; plans call it.
     #[command(name = "__check", hide = true)]
     Check(night::CheckArgs),
+    /// Generations of columns, looked up in a process of its own; started by `run`.
+    #[command(name = "__observe", hide = true)]
+    Observe {
+        /// Process id of the program that asks.
+        parent: u32,
+    },
     /// One group in a process of its own; started by `convert`.
     #[command(name = "__convert", hide = true)]
     Worker,

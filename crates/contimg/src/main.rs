@@ -75,6 +75,7 @@ fn run(command: &Command) -> Result<ExitCode, Failure> {
         Command::Retry(args) => night::retry(args),
         Command::Verify(args) => night::verify(args),
         Command::Check(args) => night::check(args),
+        Command::Observe { parent } => night::observe(*parent),
         Command::Worker => Ok(worker::run()),
         Command::Headers { parent } => Ok(headers::run(*parent)),
     }

@@ -217,7 +217,7 @@ impl<'a> Engine<'a> {
                 Err(_) => self.staff.end_the_slow(Duration::from_secs_f64(self.options.grace_seconds + 5.0)),
             }
         }
-        tree::end_all(&BTreeSet::new(), Duration::ZERO);
+        tree::end_all(&self.around.observer.processes(), Duration::ZERO);
         result?;
         self.summary.seconds = self.started.elapsed().as_secs_f64();
         let over = |state: &SetState| state.phase == Phase::Over;
@@ -293,7 +293,6 @@ impl<'a> Engine<'a> {
         };
         let sets: Vec<&DataSet> = done.iter().collect();
         let mut stages = Vec::new();
-        let mut records = BTreeMap::new();
         for stage in &self.plan.stages {
             let is_meant = stage.scope == scope
                 && stage.only_with.as_ref().is_none_or(|name| match name.as_str() {
@@ -304,9 +303,6 @@ impl<'a> Engine<'a> {
                 true => Some(concrete(self.plan, stage, &sets, &self.given)?),
                 false => None,
             });
-            if is_meant && let Some(record) = Record::read(&self.layout.record(&set.name, &stage.name))? {
-                records.insert(stage.name.clone(), record);
-            }
             if self.options.until.as_ref() == Some(&stage.name) {
                 break;
             }
@@ -314,7 +310,7 @@ impl<'a> Engine<'a> {
         self.sets.push(SetState {
             set,
             stages,
-            records,
+            records: BTreeMap::new(),
             phase: Phase::At(0),
             lock: None,
             taken: false,
@@ -362,7 +358,6 @@ impl<'a> Engine<'a> {
             if is_new && state.attempts.is_empty() && matches!(state.phase, Phase::At(_)) && state.lock.is_some() {
                 // It found no room after all: another run may take it meanwhile.
                 state.lock = None;
-                state.taken = true;
             }
             open += usize::from(is_new && self.sets[index].lock.is_some());
         }
@@ -404,7 +399,7 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    /// Asks for the set's lock, not too often. Its records may have changed while another run had it.
+    /// Asks for the set's lock, not too often, and with it reads what is known of the set.
     fn lock(&mut self, index: usize) -> Result<bool, Error> {
         let state = &mut self.sets[index];
         if state.lock.is_some() {
@@ -417,11 +412,13 @@ impl<'a> Engine<'a> {
         match SetLock::ask(&self.layout.lock(&state.set.name), &self.me)? {
             Asked::Held(lock) => {
                 state.lock = Some(lock);
-                if state.taken {
-                    for stage in &self.plan.stages {
-                        if let Some(record) = Record::read(&self.layout.record(&state.set.name, &stage.name))? {
-                            state.records.insert(stage.name.clone(), record);
-                        }
+                // Another run may have worked on it until now.
+                state.records.clear();
+                for (stage, concrete) in self.plan.stages.iter().zip(&state.stages) {
+                    if concrete.is_some()
+                        && let Some(record) = Record::read(&self.layout.record(&state.set.name, &stage.name))?
+                    {
+                        state.records.insert(stage.name.clone(), record);
                     }
                 }
                 Ok(true)
@@ -590,8 +587,9 @@ impl<'a> Engine<'a> {
                 Ok(())
             }
             Heard::Closed => {
-                let how = self.staff.dismiss(id);
-                tree::reap_orphans(&self.staff.pids());
+                let helpers = self.around.observer.processes();
+                let how = self.staff.dismiss(id, &helpers);
+                tree::reap_orphans(&self.staff.pids().union(&helpers).copied().collect());
                 self.ended(id, how)
             }
         }

@@ -1,6 +1,6 @@
 //! What stages read and write: files, products and the columns of Measurement Sets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -69,6 +69,21 @@ pub trait Observe {
     ///
     /// When the set cannot be looked at.
     fn column(&self, set: &Path, column: &str) -> Result<Option<String>, Error>;
+
+    /// A program that keeps no generations wrote columns of `set` on purpose: what it left is their next generation.
+    /// Called in the worker.
+    ///
+    /// # Errors
+    ///
+    /// When the set cannot be looked at or its record cannot be written.
+    fn adopt(&self, _set: &Path, _by: &str) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Processes that it started itself, which the run leaves alone. Called in the head.
+    fn processes(&self) -> BTreeSet<u32> {
+        BTreeSet::new()
+    }
 }
 
 /// Looks at files only: every column of a set changes when its manifest or one of its files does.

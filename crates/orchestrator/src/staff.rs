@@ -84,7 +84,9 @@ impl Staff {
     }
 
     /// Waits for a worker whose stdout is closed, and says how it ended. What it may have left of its group is ended.
-    pub(crate) fn dismiss(&mut self, id: u64) -> String {
+    ///
+    /// `helpers` are processes of the head that are none of its workers.
+    pub(crate) fn dismiss(&mut self, id: u64, helpers: &BTreeSet<u32>) -> String {
         let Some(mut worker) = self.workers.remove(&id) else { return String::new() };
         drop(worker.stdin.take());
         // Its number is its own until it was waited for, so its group is its own, too.
@@ -101,7 +103,7 @@ impl Staff {
             Err(error) => format!("ended ({error})"),
         };
         // What left the group has fallen to us.
-        let others = self.pids();
+        let others = self.pids().union(helpers).copied().collect();
         if !tree::running(&spared(&others)).is_empty() {
             tree::end_all(&others, Duration::ZERO);
         }

@@ -4,6 +4,7 @@
 //! were given, tells how they ended, checks and publishes their product, and writes the record. Foreign code never runs in
 //! the head; when the head dies, its workers end what they started and then themselves.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, Read, Write};
 use std::path::{Path, PathBuf};
@@ -145,6 +146,12 @@ fn attempt(job: &Job, observer: &dyn Observe, stop: &Arc<AtomicBool>, used: &mut
             programs.run(check).map_err(|failure| of_check(failure, Class::Input))?;
         }
         programs.run(&job.command)?;
+        let sets: BTreeSet<PathBuf> = job.writes.iter().filter_map(|text| set_of(text)).collect();
+        for set in sets {
+            observer
+                .adopt(&set, &format!("{} ({})", job.stage, program_name(&job.command)))
+                .map_err(|error| Failure::new(Class::Product, crate::chain(&error)))?;
+        }
     }
     for check in &job.check_after {
         programs.run(check).map_err(|failure| of_check(failure, Class::Product))?;
@@ -171,6 +178,14 @@ fn attempt(job: &Job, observer: &dyn Observe, stop: &Arc<AtomicBool>, used: &mut
         outputs.insert(written.key(&job.work), signature);
     }
     Ok(outputs)
+}
+
+/// The set of a column.
+fn set_of(text: &str) -> Option<PathBuf> {
+    match Resource::parse(text) {
+        Resource::Column { set, .. } => Some(set),
+        Resource::Path(_) => None,
+    }
 }
 
 /// Whether the product is there, whole, and made from the same by the same: a run died between giving it its name and

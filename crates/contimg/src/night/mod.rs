@@ -2,6 +2,7 @@
 
 mod check;
 mod journal;
+mod ledger;
 mod observe;
 mod request;
 mod retry;
@@ -23,6 +24,7 @@ use crate::{
 };
 
 pub(crate) use check::{CheckArgs, run as check};
+pub(crate) use observe::answer as observe;
 pub(crate) use retry::{RetryArgs, run as retry};
 pub(crate) use run::run;
 pub(crate) use status::{StatusArgs, run as status};

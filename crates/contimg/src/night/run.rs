@@ -9,11 +9,12 @@ use std::{
 
 use orchestrator::{Budget, Class as FailureClass, Event, Feed, Layout, RunOptions, Summary, Surroundings};
 
-use super::{RunArgs, journal::Journal, observe::Columns, of, request::Request, show::Show};
+use super::{RunArgs, journal::Journal, ledger::Ledger, observe::Isolated, of, request::Request, show::Show};
 use crate::{
     failure::{Class, Failure},
-    output::{out, outln},
+    output::{errln, out, outln},
     supervise::Stop,
+    survey,
 };
 
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
@@ -62,6 +63,8 @@ pub(super) fn go(request: &Request, layout: &Layout, quiet: bool, json: bool) ->
         open_sets: request.open_sets,
     };
     let mut journal = Journal::open(layout, &options.run);
+    let ledger = Ledger::open(layout, &options.run);
+    let observer = Isolated::default();
     let mut show = Show::new(quiet);
     let problem = RefCell::new(None);
     let mut feed = || match request.sets(&plan, layout, quiet) {
@@ -73,16 +76,20 @@ pub(super) fn go(request: &Request, layout: &Layout, quiet: bool, json: bool) ->
     };
     let mut tell = |event: &Event| {
         journal.note(event);
+        ledger.note(event);
         show.event(event);
     };
     let around = Surroundings {
-        observer: &Columns,
+        observer: &observer,
         feed: &mut feed,
         stop: &|| stop.signal().and_then(|signal| i32::try_from(signal).ok()),
         tell: &mut tell,
     };
     let summary = orchestrator::run(&plan, layout, &options, around).map_err(|e| of(&e));
     show.finish();
+    if let Err(error) = ledger.close() {
+        errln!("warning: the products database does not know of all that was done: {}", survey::chain(&error));
+    }
     if let Some(failure) = problem.into_inner() {
         return Err(failure);
     }
