@@ -19,6 +19,7 @@ Usage: cargo xtask compare [--only NAME] [--list] [--prove] [--json]
        cargo xtask compare --image [--antennas N] [--keep] [--json]
        cargo xtask compare --flags [--speed] [--repeats N]
        cargo xtask compare --model [--only NAME] [--again] [--kernel] [--column [--size full|small]] [--all] [--repeats N]
+       cargo xtask compare --gains [--only WHAT,…] [--antennas N] [--runs N] [--keep] [--json]
        cargo xtask compare --tables [--content] [--speed] [--size full|small] [--mutations N] [--json FILE]
 
   (neither)   content: the Measurement Sets of contimg and of pyuvdata from the same files, value by value, for every
@@ -36,6 +37,10 @@ Usage: cargo xtask compare [--only NAME] [--list] [--prove] [--json]
     --kernel    one core against numpy, numba and DP3, for each instruction set; two cores against spinning processes
     --column    a whole set against a plain file, numpy, CASA and WSClean; `--size full` takes 6 GB of disk
     --all       all four
+  --gains     contimg solve and apply against known gains, CASA's gaincal, bandpass and applycal (both ways, and on a VLA
+              set), pyuvdata's UVCal, and WSClean's images of what was calibrated
+    --only      some of truth, casa, vla, read, speed, image
+    --antennas  of the sets; 96 is the instrument's size: 9 GB of disk, some minutes
   --tables    every table beside the workspace and of every storage manager, cell by cell, against python-casacore; and
               DATA of full-size sets read and written, beside python-casacore, arcae and plain reads and writes
     --content, --speed   only one of them; `--size small` takes a minute and is not judged
@@ -53,6 +58,7 @@ enum Comparison {
     Flags,
     Model,
     Tables,
+    Gains,
 }
 
 impl Comparison {
@@ -64,6 +70,7 @@ impl Comparison {
             Self::Flags => "flags.py",
             Self::Model => "model.py",
             Self::Tables => "tables.py",
+            Self::Gains => "gains.py",
         }
     }
 }
@@ -79,7 +86,7 @@ fn start(args: &[String]) -> Outcome {
         return Ok(ExitCode::SUCCESS);
     }
     let (comparison, rest) = choose(args)?;
-    if comparison == Comparison::Image {
+    if matches!(comparison, Comparison::Image | Comparison::Gains) {
         require_wsclean()?;
     }
     let python = environment()?;
@@ -107,8 +114,9 @@ fn start(args: &[String]) -> Outcome {
 /// Takes the name of the comparison out of the arguments; the others belong to the Python program.
 fn choose(args: &[String]) -> Result<(Comparison, Vec<&String>), Problem> {
     // With these, `--speed` is the Python program's.
-    const NAMES: [(&str, Comparison); 4] = [
+    const NAMES: [(&str, Comparison); 5] = [
         ("--flags", Comparison::Flags),
+        ("--gains", Comparison::Gains),
         ("--image", Comparison::Image),
         ("--model", Comparison::Model),
         ("--tables", Comparison::Tables),
@@ -122,7 +130,7 @@ fn choose(args: &[String]) -> Result<(Comparison, Vec<&String>), Problem> {
         [] => Ok((Comparison::Content, args.iter().collect())),
         [(name, one)] => Ok((one, args.iter().filter(|a| *a != name).collect())),
         _ => Err(Problem::usage(
-            "--speed, --image, --flags, --model and --tables are comparisons of their own: run one after the other",
+            "--speed, --image, --flags, --gains, --model and --tables are comparisons of their own: run one after the other",
         )),
     }
 }

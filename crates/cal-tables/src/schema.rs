@@ -77,6 +77,12 @@ pub(crate) fn observation() -> Vec<ColumnDesc> {
     ]
 }
 
+/// A column of OBSERVATION that CASA does not have: pyuvdata reads the array's position from it, and asks the network for the
+/// telescope's where it is absent.
+pub(crate) fn telescope_location() -> ColumnDesc {
+    ColumnDesc::fixed("TELESCOPE_LOCATION", F64, [3]).comment("Position of the array's centre, ITRF, m")
+}
+
 /// Codes of frequency frames (casacore's `MFrequency::Types`), in the order of their numbers 0 to 8, then 64.
 pub(crate) const FREQUENCY_FRAMES: [&str; 10] =
     ["REST", "LSRK", "LSRD", "BARY", "GEO", "TOPO", "GALACTO", "LGROUP", "CMB", "Undefined"];

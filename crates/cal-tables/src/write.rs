@@ -151,7 +151,15 @@ impl CalTable {
 
     fn observations(&self, path: &Path) -> casacore::Result<()> {
         let all = &self.observations;
-        let mut t = Sub::create(path, "OBSERVATION", schema::observation(), all.len())?;
+        let mut columns = schema::observation();
+        let locations: Option<Vec<[f64; 3]>> = all.iter().map(|o| o.location_m).collect();
+        if locations.is_some() {
+            columns.push(schema::telescope_location());
+        }
+        let mut t = Sub::create(path, "OBSERVATION", columns, all.len())?;
+        if let Some(locations) = locations {
+            t.values("TELESCOPE_LOCATION", locations.into_iter().flatten().collect())?;
+        }
         t.values("TIME_RANGE", all.iter().flat_map(|o| o.time_range.map(|t| t.0)).collect())?;
         t.values("FLAG_ROW", all.iter().map(|o| o.flagged).collect())?;
         t.values("RELEASE_DATE", vec![0.0_f64; all.len()])?;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use vis_types::Direction;
 
 use crate::{
+    calibrate::args::{ApplyArgs, SolveArgs},
     isolate::{LimitArgs, Limits},
     model::ModelArgs,
     night,
@@ -38,6 +39,10 @@ pub(crate) enum Command {
     Flags(FlagsArgs),
     /// Predict a sky model into MODEL_DATA, or subtract it, exactly; compare data with it.
     Model(ModelArgs),
+    /// Solve for bandpasses and gains against MODEL_DATA; writes CASA calibration tables.
+    Solve(SolveArgs),
+    /// Apply calibration tables: CORRECTED_DATA, FLAG and WEIGHT.
+    Apply(ApplyArgs),
     /// Show what a Measurement Set says about itself: times, windows, fields, antennas, columns.
     Meta(MetaArgs),
     /// Take a night's data sets through all stages: in parallel, isolated, resumed by running it again.
@@ -77,6 +82,8 @@ impl Command {
             Self::Meta(args) => Some(args.limits.or(Bytes(1 << 30), 120)),
             Self::Flags(args) => Some(args.limits.or(Bytes(2 << 30), 1800)),
             Self::Model(args) => Some(args.limits()),
+            Self::Solve(args) => Some(args.limits.or(Bytes(args.memory.0.saturating_add(512 << 20)), 36_000)),
+            Self::Apply(args) => Some(args.limits.or(Bytes(1 << 30), 36_000)),
             _ => None,
         }
     }

@@ -3,6 +3,7 @@
 mod args;
 mod budget;
 mod cache;
+mod calibrate;
 mod clean;
 mod convert;
 mod demo;
@@ -67,6 +68,8 @@ fn run(command: &Command) -> Result<ExitCode, Failure> {
         Command::Demo(args) => demo::run(args),
         Command::Clean(args) => clean::run(args),
         Command::Flags(args) => flags::run(args),
+        Command::Solve(args) => calibrate::solve(args),
+        Command::Apply(args) => calibrate::apply(args),
         Command::Meta(args) => meta::run(args),
         Command::Model(args) => model::run(args),
         Command::Run(args) => night::run(args),

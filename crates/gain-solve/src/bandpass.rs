@@ -9,7 +9,8 @@ use num_complex::Complex64;
 use crate::solution::Solutions;
 
 /// Divides each receptor's and antenna's gains over each of `windows` (groups of one spectral window) by their root mean square
-/// amplitude and by the phase of their mean: what CASA's `bandpass` does with `solnorm=True`.
+/// amplitude and by the phase of the mean of their phasors (each of amplitude 1): what CASA's `bandpass` does with
+/// `solnorm=True`, measured with CASA 6.7.
 ///
 /// Antennas with fewer than two solutions in a window stay as they are.
 pub fn normalise(solutions: &mut Solutions, windows: &[Range<usize>]) {
@@ -24,7 +25,8 @@ pub fn normalise(solutions: &mut Solutions, windows: &[Range<usize>]) {
                     continue;
                 }
                 let power = gains.iter().map(Complex64::norm_sqr).sum::<f64>() / gains.len() as f64;
-                let mean: Complex64 = gains.iter().sum();
+                let mean: Complex64 =
+                    gains.iter().filter(|gain| gain.norm() > 0.0).map(|gain| gain / gain.norm()).sum();
                 if power <= 0.0 || mean.norm() <= 0.0 {
                     continue;
                 }

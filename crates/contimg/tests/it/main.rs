@@ -7,6 +7,7 @@ mod random;
 mod set;
 mod tally;
 
+mod calibrate;
 mod command;
 mod demo;
 mod meta;

@@ -124,7 +124,7 @@ impl Ended {
             }
         }
         match self.code {
-            Some(code @ (0..=4 | 130 | 143)) => Ok(code),
+            Some(code @ (0..=5 | 130 | 143)) => Ok(code),
             _ => Err(format!("ended by a signal or with a code that is not documented: {self:?}")),
         }
     }

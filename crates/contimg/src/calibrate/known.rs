@@ -1,0 +1,127 @@
+//! Tables that are known already, on the channels of the set.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cal_tables::{CalTable, Complex32, InTime, InterpolateOptions, Interpolator, Kind, Target};
+
+use crate::calibrate::kept::Kept;
+use crate::calibrate::set::View;
+use crate::failure::{Class, Failure};
+
+/// Products of gains that are kept for each data description: two neighbouring times.
+const KEPT: usize = 2;
+
+/// A table in memory.
+#[derive(Clone, Debug)]
+pub(crate) struct Loaded {
+    /// Its name in messages.
+    pub name: String,
+    /// Where it lies, if it does already.
+    pub path: Option<PathBuf>,
+    pub table: Arc<CalTable>,
+}
+
+impl Loaded {
+    /// Reads a table.
+    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
+        let table = CalTable::read(path).map_err(|error| failure(&error))?;
+        Ok(Self { name: path.display().to_string(), path: Some(path.to_path_buf()), table: Arc::new(table) })
+    }
+}
+
+/// A failure of a calibration table as the program reports it.
+pub(crate) fn failure(error: &cal_tables::Error) -> Failure {
+    let failure = Failure::of(Class::Input, error);
+    match error.hint() {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+/// How tables are interpolated.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct How {
+    /// For all tables, else each kind has its own.
+    pub time: Option<InTime>,
+    pub options: InterpolateOptions,
+}
+
+/// The product of the gains of all tables at one time.
+#[derive(Debug)]
+pub(crate) struct Gains {
+    /// `[antenna of the set, receptor, channel]`; 0 where a table has no solution.
+    pub gains: Vec<Complex32>,
+    /// `[antenna of the set, receptor]`: mean of |g|².
+    pub powers: Vec<f32>,
+}
+
+/// The tables, prepared for every data description of a set.
+#[derive(Debug)]
+pub(crate) struct Known {
+    antennas: usize,
+    /// By data description: channels, receptors, one interpolator a table. Empty for those without rows.
+    of: Vec<Option<(usize, usize, Vec<Interpolator>)>>,
+    times: Vec<f64>,
+    kept: Kept<Gains>,
+}
+
+impl Known {
+    /// Prepares `tables` for a set; those that do not fit are refused.
+    pub(crate) fn new(view: &View, tables: &[Loaded], how: How) -> Result<Self, Failure> {
+        let mut has_rows = vec![false; view.descriptions.len()];
+        view.contexts.iter().for_each(|context| has_rows[context.description as usize] = true);
+        let mut of = Vec::new();
+        for (description, has_rows) in view.descriptions.iter().zip(has_rows) {
+            if !has_rows {
+                of.push(None);
+                continue;
+            }
+            let receptors = description.receptors.iter().flatten().max().map_or(1, |most| most + 1);
+            let target = Target {
+                antennas: &view.subtables.antennas,
+                with_data: &view.with_data,
+                number: description.window,
+                window: &view.subtables.windows[description.window],
+                receptors,
+                time_range: view.time_range(),
+            };
+            let prepared: Result<Vec<_>, _> = tables
+                .iter()
+                .map(|loaded| {
+                    let natural = match loaded.table.kind {
+                        Kind::Bandpass | Kind::Delay => InTime::Nearest,
+                        Kind::Gain | Kind::Common => InTime::Linear,
+                    };
+                    let options = InterpolateOptions { time: how.time.unwrap_or(natural), ..how.options };
+                    Interpolator::new(&loaded.table, &loaded.name, &target, options)
+                })
+                .collect();
+            of.push(Some((description.channels, receptors, prepared.map_err(|error| failure(&error))?)));
+        }
+        Ok(Self {
+            antennas: view.subtables.antennas.len(),
+            of,
+            times: view.times.clone(),
+            kept: Kept::new(KEPT * view.descriptions.len()),
+        })
+    }
+
+    /// The gains of all antennas for rows of a data description at time number `time`.
+    pub(crate) fn at(&self, description: usize, time: u32) -> Arc<Gains> {
+        self.kept.get((description, time), || self.product(description, time))
+    }
+
+    fn product(&self, description: usize, time: u32) -> Gains {
+        let (channels, receptors, tables) =
+            self.of[description].as_ref().expect("because only descriptions with rows are asked for");
+        let mut gains = Gains {
+            gains: vec![Complex32::new(1.0, 0.0); self.antennas * receptors * channels],
+            powers: vec![1.0; self.antennas * receptors],
+        };
+        for table in tables {
+            table.multiply(self.times[time as usize], &mut gains.gains, &mut gains.powers);
+        }
+        gains
+    }
+}

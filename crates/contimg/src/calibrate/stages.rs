@@ -1,0 +1,271 @@
+//! The stages of a solve: what each solves for, in which order, with which tables applied.
+
+use std::sync::Arc;
+
+use cal_tables::{CalTable, Kind};
+use gain_solve::{Bands, Mode, Options, Reweight, Solutions, normalise, refer};
+use indicatif::ProgressBar;
+
+use crate::calibrate::args::{GainMode, Interval, SolveArgs};
+use crate::calibrate::block::Columns;
+use crate::calibrate::intervals::{Intervals, Split};
+use crate::calibrate::known::{How, Known, Loaded};
+use crate::calibrate::pass::{Outcome, Plan};
+use crate::calibrate::set::View;
+use crate::calibrate::tables;
+use crate::failure::{Class, Failure};
+
+/// Beyond so many standard deviations a visibility has no weight.
+const CUTOFF: f64 = 5.0;
+
+/// Residuals are taken of one block in so many, and of at least this many.
+const SAMPLE: usize = 16;
+
+/// What is solved for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Stage {
+    /// What it is called in messages.
+    pub title: &'static str,
+    /// What its table's name ends with.
+    pub suffix: &'static str,
+    /// The kind that the products database knows.
+    pub database_kind: &'static str,
+    pub kind: Kind,
+    pub mode: Mode,
+    pub interval: Interval,
+    /// A gain for every channel, else one for each spectral window.
+    pub each_channel: bool,
+    pub normalise: bool,
+    /// Applied to what is solved after the bandpass, and to science data.
+    pub lasting: bool,
+}
+
+/// The stages that the arguments ask for, in order.
+pub(crate) fn stages(args: &SolveArgs) -> Vec<Stage> {
+    let mode = |mode: GainMode| match mode {
+        GainMode::Ap => Mode::AmplitudePhase,
+        GainMode::P => Mode::Phase,
+    };
+    let gains = Stage {
+        title: "",
+        suffix: "",
+        database_kind: "",
+        kind: Kind::Gain,
+        mode: Mode::Phase,
+        interval: Interval::None,
+        each_channel: false,
+        normalise: false,
+        lasting: true,
+    };
+    let has_bandpass = args.bandpass != Interval::None;
+    let all = [
+        Stage {
+            title: "delays",
+            suffix: "_kcal",
+            database_kind: "K",
+            kind: Kind::Delay,
+            mode: Mode::AmplitudePhase,
+            interval: if args.delay { Interval::All } else { Interval::None },
+            each_channel: true,
+            ..gains
+        },
+        Stage {
+            title: "phases before the bandpass",
+            suffix: "_prebp",
+            database_kind: "PREBP",
+            interval: if has_bandpass { args.prebandpass } else { Interval::None },
+            lasting: false,
+            ..gains
+        },
+        Stage {
+            title: "bandpass",
+            suffix: "_bpcal",
+            database_kind: "BP",
+            kind: Kind::Bandpass,
+            mode: Mode::AmplitudePhase,
+            interval: args.bandpass,
+            each_channel: true,
+            normalise: !args.no_normalise,
+            ..gains
+        },
+        Stage {
+            title: "long gains",
+            suffix: "_gpcal",
+            database_kind: "GP",
+            mode: mode(args.long_mode),
+            interval: args.long,
+            ..gains
+        },
+        Stage {
+            title: "short gains",
+            suffix: "_2gcal",
+            database_kind: "2G",
+            mode: mode(args.short_mode),
+            interval: args.short,
+            ..gains
+        },
+    ];
+    all.into_iter().filter(|stage| stage.interval != Interval::None).collect()
+}
+
+/// A solved stage.
+#[derive(Debug)]
+pub(crate) struct Solved {
+    pub stage: Stage,
+    pub table: Arc<CalTable>,
+    pub report: tables::Report,
+}
+
+/// Everything that all stages need.
+#[derive(Debug)]
+pub(crate) struct Work<'a> {
+    pub args: &'a SolveArgs,
+    pub view: &'a View,
+    pub columns: &'a Columns,
+    pub blocks: &'a [std::ops::Range<u64>],
+    /// Reference antennas by number in the set, in order.
+    pub chain: &'a [usize],
+    pub bar: &'a ProgressBar,
+}
+
+impl Work<'_> {
+    /// Solves a stage with the tables so far applied.
+    pub(crate) fn solve(&self, stage: Stage, known: &[Loaded]) -> Result<Solved, Failure> {
+        self.bar.set_message(stage.title);
+        self.bar.set_position(0);
+        self.bar.set_length((self.blocks.len() * (1 + self.args.robust as usize)) as u64);
+        let mut plan = self.plan(stage, known)?;
+        let mut outcomes = plan.solve(None)?;
+        let every = (plan.blocks.len() / SAMPLE).clamp(1, SAMPLE);
+        let mut sigma = None;
+        for _ in 0..self.args.robust {
+            if outcomes.iter().all(Result::is_err) {
+                break;
+            }
+            let Some(now) = plan.residuals(&outcomes, every)?.sigma() else { break };
+            sigma = Some(now);
+            let Some(how) = Reweight::new(now, CUTOFF) else { break };
+            outcomes = plan.solve(Some((&outcomes, how)))?;
+        }
+        let (mut solutions, spans) = self.keep(stage, &plan, outcomes)?;
+        plan.intervals.spans = spans;
+        let chain: Vec<usize> =
+            self.chain.iter().filter_map(|antenna| plan.antennas.iter().position(|a| a == antenna)).collect();
+        let references = refer(&mut solutions, &chain);
+        if stage.normalise {
+            let windows: Vec<_> = plan
+                .bands
+                .iter()
+                .flatten()
+                .map(|bands| bands.first_group..bands.first_group + bands.groups.len())
+                .collect();
+            solutions.iter_mut().for_each(|solutions| normalise(solutions, &windows));
+        }
+        let (table, report) = tables::make(self, &plan, stage, &solutions, &references, sigma)?;
+        Ok(Solved { stage, table: Arc::new(table), report })
+    }
+
+    /// The intervals that could be solved; an error when there is none.
+    fn keep(
+        &self,
+        stage: Stage,
+        plan: &Plan<'_>,
+        outcomes: Vec<Outcome>,
+    ) -> Result<(Vec<Solutions>, Vec<crate::calibrate::intervals::Span>), Failure> {
+        let path = self.view.path.display();
+        if plan.intervals.spans.is_empty() {
+            return Err(Failure::new(Class::Input, format!("{path}: no rows of the fields and scans asked for"))
+                .hint("`contimg meta` lists the fields and scans"));
+        }
+        let (mut solutions, mut spans) = (Vec::new(), Vec::new());
+        let mut last = gain_solve::Error::NoData;
+        for (outcome, span) in outcomes.into_iter().zip(&plan.intervals.spans) {
+            match outcome {
+                Ok(solved) => {
+                    solutions.push(solved);
+                    spans.push(span.clone());
+                }
+                Err(error) => last = error,
+            }
+        }
+        if solutions.is_empty() {
+            let failure = Failure::of(Class::Input, &last);
+            let mut failure = match last {
+                gain_solve::Error::ZeroModel => failure.hint("fill MODEL_DATA first: `contimg model`"),
+                gain_solve::Error::NoData => {
+                    failure.hint("see `contimg flags`; are the fields, scans and --uvrange those of the calibrator?")
+                }
+                _ => failure.hint("calibration needs an array"),
+            };
+            failure.chain.insert(0, format!("{path}: no solution for the {}", stage.title));
+            return Err(failure);
+        }
+        Ok((solutions, spans))
+    }
+
+    fn plan<'b>(&'b self, stage: Stage, known: &[Loaded]) -> Result<Plan<'b>, Failure> {
+        let (view, args) = (self.view, self.args);
+        let selects = |wanted: &[i32], value: i32| wanted.is_empty() || wanted.contains(&value);
+        let split = if args.split_scans { Split::Scans } else { Split::Nowhere };
+        let intervals = Intervals::new(view, stage.interval, split, |field, scan| {
+            selects(&args.field, field) && selects(&args.scan, scan)
+        });
+        let mut has_rows = vec![false; view.descriptions.len()];
+        view.contexts.iter().for_each(|context| has_rows[context.description as usize] = true);
+        let mut bands: Vec<Option<Bands>> = Vec::new();
+        let (mut groups, mut receptors) = (0, 0);
+        for (description, has_rows) in view.descriptions.iter().zip(has_rows) {
+            if !has_rows || description.hands.is_empty() || description.channels == 0 {
+                bands.push(None);
+                continue;
+            }
+            if receptors != 0 && receptors != description.hands.len() {
+                return Err(Failure::new(
+                    Class::Input,
+                    format!("{}: windows with one receptor and windows with two", view.path.display()),
+                )
+                .hint("split the set"));
+            }
+            receptors = description.hands.len();
+            let all = description.channels;
+            let own = if stage.each_channel {
+                (0..all).map(|c| c..c + 1).collect()
+            } else {
+                std::iter::once(0..all).collect::<Vec<_>>()
+            };
+            let shared = args.combine_windows && !stage.each_channel;
+            let first_group = if shared { 0 } else { groups };
+            groups = if shared { 1 } else { groups + own.len() };
+            bands.push(Some(Bands {
+                correlations: description.receptors.len(),
+                hands: description.hands.clone(),
+                groups: own,
+                first_group,
+            }));
+        }
+        if groups == 0 {
+            let none = format!("{}: no spectral window has parallel hands (XX, YY, RR, LL)", view.path.display());
+            return Err(Failure::new(Class::Input, none));
+        }
+        let how = How::default();
+        Ok(Plan {
+            view,
+            columns: self.columns,
+            blocks: self.blocks,
+            intervals,
+            bands,
+            groups,
+            receptors,
+            antennas: (0..view.with_data.len()).filter(|&antenna| view.with_data[antenna]).collect(),
+            known: if known.is_empty() { None } else { Some(Known::new(view, known, how)?) },
+            uvrange: args.uvrange,
+            options: Options {
+                mode: stage.mode,
+                min_baselines: args.min_baselines,
+                min_snr: args.min_snr,
+                ..Options::default()
+            },
+            bar: self.bar,
+        })
+    }
+}
