@@ -8,6 +8,7 @@ use vis_types::Direction;
 
 use crate::{
     calibrate::args::{ApplyArgs, SolveArgs},
+    flag,
     isolate::{LimitArgs, Limits},
     model::ModelArgs,
     night,
@@ -43,6 +44,8 @@ pub(crate) enum Command {
     Solve(SolveArgs),
     /// Apply calibration tables: CORRECTED_DATA, FLAG and WEIGHT.
     Apply(ApplyArgs),
+    /// Flag a Measurement Set before it is calibrated; list and restore versions of its flags.
+    Flag(Box<flag::FlagArgs>),
     /// Show what a Measurement Set says about itself: times, windows, fields, antennas, columns.
     Meta(MetaArgs),
     /// Take a night's data sets through all stages: in parallel, isolated, resumed by running it again.
@@ -64,6 +67,15 @@ pub(crate) enum Command {
         /// Process id of the program that asks.
         parent: u32,
     },
+    /// Becomes another program that dies with its parent.
+    #[command(name = "__exec", hide = true)]
+    Exec {
+        /// Process id of the program that asks.
+        parent: u32,
+        /// The program and its arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        command: Vec<std::ffi::OsString>,
+    },
     /// One group in a process of its own; started by `convert`.
     #[command(name = "__convert", hide = true)]
     Worker,
@@ -84,6 +96,7 @@ impl Command {
             Self::Model(args) => Some(args.limits()),
             Self::Solve(args) => Some(args.limits.or(Bytes(args.memory.0.saturating_add(512 << 20)), 36_000)),
             Self::Apply(args) => Some(args.limits.or(Bytes(1 << 30), 36_000)),
+            Self::Flag(args) => Some(args.limits.or(Bytes(2 << 30), 6 * 3600)),
             _ => None,
         }
     }

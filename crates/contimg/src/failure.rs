@@ -56,6 +56,22 @@ impl Failure {
         Self { class, chain: causes().map(ToString::to_string).collect(), hint }
     }
 
+    /// From an error while columns of a set are read or changed.
+    pub(crate) fn of_columns(error: &ms_columns::Error) -> Self {
+        use ms_columns::Error as E;
+        let class = match error {
+            E::Locked { .. } | E::Io { .. } | E::Publish(_) => Class::Output,
+            E::Table(casacore::Error::Io { .. } | casacore::Error::ReadOnly { .. }) => Class::Output,
+            E::VersionName { .. } | E::VersionExists { .. } | E::NoVersion { .. } | E::Measured { .. } => Class::Usage,
+            _ => Class::Input,
+        };
+        let failure = Self::of(class, error);
+        match error.hint() {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+
     /// From an I/O error while doing something to a path.
     pub(crate) fn io(class: Class, doing: impl fmt::Display, error: &std::io::Error) -> Self {
         let mut failure = Self::of(class, error);

@@ -8,6 +8,7 @@ mod clean;
 mod convert;
 mod demo;
 mod failure;
+mod flag;
 mod flags;
 mod headers;
 mod isolate;
@@ -70,6 +71,8 @@ fn run(command: &Command) -> Result<ExitCode, Failure> {
         Command::Flags(args) => flags::run(args),
         Command::Solve(args) => calibrate::solve(args),
         Command::Apply(args) => calibrate::apply(args),
+        Command::Flag(args) => flag::run(args),
+        Command::Exec { parent, command } => flag::exec(*parent, command),
         Command::Meta(args) => meta::run(args),
         Command::Model(args) => model::run(args),
         Command::Run(args) => night::run(args),
