@@ -20,6 +20,7 @@ Usage: cargo xtask compare [--only NAME] [--list] [--prove] [--json]
        cargo xtask compare --flags [--speed] [--repeats N]
        cargo xtask compare --model [--only NAME] [--again] [--kernel] [--column [--size full|small]] [--all] [--repeats N]
        cargo xtask compare --gains [--only WHAT,…] [--antennas N] [--runs N] [--keep] [--json]
+       cargo xtask compare --rfi [--size small|full] [--made] [--real]
        cargo xtask compare --tables [--content] [--speed] [--size full|small] [--mutations N] [--json FILE]
 
   (neither)   content: the Measurement Sets of contimg and of pyuvdata from the same files, value by value, for every
@@ -41,6 +42,8 @@ Usage: cargo xtask compare [--only NAME] [--list] [--prove] [--json]
               set), pyuvdata's UVCal, and WSClean's images of what was calibrated
     --only      some of truth, casa, vla, read, speed, image
     --antennas  of the sets; 96 is the instrument's size: 9 GB of disk, some minutes
+  --rfi       interference with a known truth: what `contimg flag` finds, what it flags of clean samples, what it restores
+    --made, --real       only made groups, or only every real set beside the workspace
   --tables    every table beside the workspace and of every storage manager, cell by cell, against python-casacore; and
               DATA of full-size sets read and written, beside python-casacore, arcae and plain reads and writes
     --content, --speed   only one of them; `--size small` takes a minute and is not judged
@@ -57,6 +60,7 @@ enum Comparison {
     Image,
     Flags,
     Model,
+    Rfi,
     Tables,
     Gains,
 }
@@ -69,6 +73,7 @@ impl Comparison {
             Self::Image => "image.py",
             Self::Flags => "flags.py",
             Self::Model => "model.py",
+            Self::Rfi => "rfi.py",
             Self::Tables => "tables.py",
             Self::Gains => "gains.py",
         }
@@ -114,11 +119,12 @@ fn start(args: &[String]) -> Outcome {
 /// Takes the name of the comparison out of the arguments; the others belong to the Python program.
 fn choose(args: &[String]) -> Result<(Comparison, Vec<&String>), Problem> {
     // With these, `--speed` is the Python program's.
-    const NAMES: [(&str, Comparison); 5] = [
+    const NAMES: [(&str, Comparison); 6] = [
         ("--flags", Comparison::Flags),
         ("--gains", Comparison::Gains),
         ("--image", Comparison::Image),
         ("--model", Comparison::Model),
+        ("--rfi", Comparison::Rfi),
         ("--tables", Comparison::Tables),
     ];
     let is_given = |name: &str| args.iter().any(|a| a == name);
@@ -130,7 +136,8 @@ fn choose(args: &[String]) -> Result<(Comparison, Vec<&String>), Problem> {
         [] => Ok((Comparison::Content, args.iter().collect())),
         [(name, one)] => Ok((one, args.iter().filter(|a| *a != name).collect())),
         _ => Err(Problem::usage(
-            "--speed, --image, --flags, --gains, --model and --tables are comparisons of their own: run one after the other",
+            "--speed, --image, --flags, --gains, --model, --rfi and --tables are comparisons of their own: run one after the \
+             other",
         )),
     }
 }
@@ -203,6 +210,7 @@ mod tests {
         assert_eq!(chosen("--model --flags"), None);
         assert_eq!(chosen("--tables --speed"), Some((Comparison::Tables, args("--speed"))));
         assert_eq!(chosen("--tables --flags"), None);
+        assert_eq!(chosen("--rfi --made"), Some((Comparison::Rfi, args("--made"))));
         assert_eq!(chosen("--flags --speed --repeats 2"), Some((Comparison::Flags, args("--speed --repeats 2"))));
     }
 }

@@ -13,7 +13,7 @@ use crate::workspace::{self, cargo};
 const HELP: &str = "\
 Bad input, full disks, signals and `kill -9`: the crash tests of contimg with larger counts.
 
-Usage: cargo xtask crash [--kills N] [--mutations N] [--tables N] [--truncations N] [--signals N] [--disks N] [--night N] [--seed N]
+Usage: cargo xtask crash [--kills N] [--mutations N] [--tables N] [--truncations N] [--signals N] [--disks N] [--columns N] [--night N] [--seed N]
 
   --kills N        of the program, and as many of its worker (default 100)
   --mutations N    UVH5 files with wrong bytes (default 1000)
@@ -21,6 +21,7 @@ Usage: cargo xtask crash [--kills N] [--mutations N] [--tables N] [--truncations
   --truncations N  lengths of a file cut short (default 100)
   --signals N      SIGINT and SIGTERM at random moments (default 50)
   --disks N        steps in the size of a disk, in its number of files, and in what is left of it (default 64)
+  --columns N      of `contimg flag` while it changes a set's columns (default 100)
   --night N        nights whose head is killed, one to three times each (default 50)
   --seed N         of everything random (default 110)
 
@@ -74,6 +75,8 @@ fn parse(args: &[String]) -> Result<Option<Options>, Problem> {
             ("TRUNCATIONS", 100),
             ("SIGNALS", 50),
             ("DISKS", 64),
+            ("COLUMNS", 100),
+            ("NIGHT", 50),
         ],
         seed: 110,
     };

@@ -61,15 +61,16 @@ impl Failure {
         use ms_columns::Error as E;
         let class = match error {
             E::Locked { .. } | E::Io { .. } | E::Publish(_) => Class::Output,
-            E::Table(casacore::Error::Io { .. } | casacore::Error::ReadOnly { .. }) => Class::Output,
+            E::Table(casacore::Error::ReadOnly { .. } | casacore::Error::Locked { .. }) => Class::Output,
+            E::Table(casacore::Error::Io { source, .. }) if source.kind() != std::io::ErrorKind::NotFound => {
+                Class::Output
+            }
             E::VersionName { .. } | E::VersionExists { .. } | E::NoVersion { .. } | E::Measured { .. } => Class::Usage,
             _ => Class::Input,
         };
-        let failure = Self::of(class, error);
-        match error.hint() {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
+        let mut failure = Self::of(class, error);
+        failure.hint = error.hint().map(ToOwned::to_owned).or(failure.hint);
+        failure
     }
 
     /// From an I/O error while doing something to a path.

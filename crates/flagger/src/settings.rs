@@ -57,7 +57,7 @@ impl Default for Settings {
             clip_above: None,
             clip_below: None,
             array: Some(Search { sigmas: 6.0, floor: 0.02, longest: 32, rounds: 3 }),
-            baseline: Some(Search { sigmas: 6.0, floor: 0.01, longest: 8, rounds: 2 }),
+            baseline: Some(Search { sigmas: 6.0, floor: 0.05, longest: 8, rounds: 2 }),
             all_correlations: true,
             extend_times: 0,
             extend_channels: 0,

@@ -92,23 +92,6 @@ pub(crate) fn run(args: &ModelArgs) -> Result<ExitCode, Failure> {
     worst.map_or(Ok(ExitCode::SUCCESS), Err)
 }
 
-/// The failure that an error of `ms-columns` is: of the input, or of writing.
-pub(crate) fn of_columns(error: &ms_columns::Error) -> Failure {
-    use ms_columns::Error as E;
-    let class = match error {
-        E::Locked { .. } | E::Io { .. } | E::Publish(_) => Class::Output,
-        E::Table(casacore::Error::ReadOnly { .. } | casacore::Error::Locked { .. }) => Class::Output,
-        E::Table(casacore::Error::Io { source, .. }) if source.kind() != std::io::ErrorKind::NotFound => Class::Output,
-        _ => Class::Input,
-    };
-    if let E::Table(error) = error {
-        return Failure { class, ..of_table(error) };
-    }
-    let mut failure = Failure::of(class, error);
-    failure.hint = error.hint().map(ToOwned::to_owned).or(failure.hint);
-    failure
-}
-
 /// One set's turn.
 struct Work<'a> {
     args: &'a ModelArgs,
@@ -122,7 +105,7 @@ struct Work<'a> {
 impl Work<'_> {
     fn run(&mut self, sky: Option<&mut Sky>) -> Result<Report, Failure> {
         let started = Instant::now();
-        ms_columns::recover(self.path).map_err(|e| of_columns(&e))?;
+        ms_columns::recover(self.path).map_err(|e| Failure::of_columns(&e))?;
         let set = Set::open(self.cache, self.path, self.args)?;
         let mut report = match sky {
             Some(sky) => self.write(&set, sky)?,
@@ -146,11 +129,11 @@ impl Work<'_> {
         let column = target.column().to_owned();
         let wait = Duration::from_secs_f64(args.wait);
         let options = EditOptions { wait, ..EditOptions::new(concat!("contimg model ", env!("CARGO_PKG_VERSION"))) };
-        let edit = ColumnEdit::begin(self.path, &options, &[target]).map_err(|e| of_columns(&e))?;
+        let edit = ColumnEdit::begin(self.path, &options, &[target]).map_err(|e| Failure::of_columns(&e))?;
         set.check_rows(self.path, edit.rows())?;
-        let output = edit.column::<Complex32>(&column).map_err(|e| of_columns(&e))?;
+        let output = edit.column::<Complex32>(&column).map_err(|e| Failure::of_columns(&e))?;
         let created = !output.existed();
-        let open = |column: &str| Input::<Complex32>::open(edit.set(), column).map_err(|e| of_columns(&e));
+        let open = |column: &str| Input::<Complex32>::open(edit.set(), column).map_err(|e| Failure::of_columns(&e));
         let instead = if args.from_data { Some(open("DATA")?) } else { None };
         let comparison = if args.check { Some(self.comparison(edit.set(), false)?) } else { None };
         let columns = 1 + u64::from(args.check) + u64::from(args.from_data);
@@ -172,7 +155,7 @@ impl Work<'_> {
         if passed.rows == 0 {
             return Err(self.nothing_selected(total));
         }
-        let committed = edit.commit().map_err(|e| of_columns(&e))?;
+        let committed = edit.commit().map_err(|e| Failure::of_columns(&e))?;
         let counts = since(before, predictor.counts());
         Ok(Report {
             column,
@@ -225,10 +208,10 @@ impl Work<'_> {
     }
 
     fn comparison(&self, path: &Path, model: bool) -> Result<Comparison, Failure> {
-        let open = |column: &str| Input::<Complex32>::open(path, column).map_err(|e| of_columns(&e));
+        let open = |column: &str| Input::<Complex32>::open(path, column).map_err(|e| Failure::of_columns(&e));
         Ok(Comparison {
             data: open("DATA")?,
-            flag: Input::<bool>::open(path, "FLAG").map_err(|e| of_columns(&e))?,
+            flag: Input::<bool>::open(path, "FLAG").map_err(|e| Failure::of_columns(&e))?,
             model: if model { Some(open("MODEL_DATA")?) } else { None },
         })
     }

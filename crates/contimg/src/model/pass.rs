@@ -9,7 +9,6 @@ use casacore::Table;
 use indicatif::ProgressBar;
 use ms_columns::{Input, Output};
 
-use super::of_columns;
 use super::residual::{Row, Tally};
 use super::set::{BlockRows, Set, of_table};
 use super::sky::of_model;
@@ -164,13 +163,13 @@ impl Pass<'_> {
         match (&self.destination, &self.comparison) {
             (Some(destination), _) => self.predict(destination, block, &kinds, cell, scratch)?,
             (None, Some(Comparison { model: Some(model), .. })) => {
-                model.read_into(block.clone(), &mut scratch.vis).map_err(|e| of_columns(&e))?;
+                model.read_into(block.clone(), &mut scratch.vis).map_err(|e| Failure::of_columns(&e))?;
             }
             (None, _) => {}
         }
         if let Some(comparison) = &self.comparison {
-            comparison.data.read_into(block.clone(), &mut scratch.data).map_err(|e| of_columns(&e))?;
-            comparison.flag.read_into(block.clone(), &mut scratch.flag).map_err(|e| of_columns(&e))?;
+            comparison.data.read_into(block.clone(), &mut scratch.data).map_err(|e| Failure::of_columns(&e))?;
+            comparison.flag.read_into(block.clone(), &mut scratch.flag).map_err(|e| Failure::of_columns(&e))?;
             let lengths = [scratch.data.len(), scratch.flag.len()];
             if lengths.iter().any(|&length| length != scratch.vis.len()) {
                 return Err(self.misfit(block, "DATA, FLAG and MODEL_DATA have cells of different shapes"));
@@ -182,7 +181,7 @@ impl Pass<'_> {
             }
         }
         if let Some(destination) = &self.destination {
-            destination.output.write(block.clone(), &scratch.vis).map_err(|e| of_columns(&e))?;
+            destination.output.write(block.clone(), &scratch.vis).map_err(|e| Failure::of_columns(&e))?;
         }
         Ok(passed)
     }
@@ -194,7 +193,7 @@ impl Pass<'_> {
             (None, Some(comparison)) => comparison.data.cell(block),
             (None, None) => Ok([0, 0]),
         }
-        .map_err(|e| of_columns(&e))
+        .map_err(|e| Failure::of_columns(&e))
     }
 
     /// The data descriptions of the selected rows, each once; their channels and correlations must be those of the cells.
@@ -238,17 +237,17 @@ impl Pass<'_> {
         vis.resize(rows.uvw_m.len() * row_len, Complex32::ZERO);
         let all = rows.selected.iter().all(|s| *s);
         match &destination.instead {
-            Some(column) if all => column.read(block.clone(), vis).map_err(|e| of_columns(&e))?,
+            Some(column) if all => column.read(block.clone(), vis).map_err(|e| Failure::of_columns(&e))?,
             Some(column) => {
-                destination.output.old(block.clone(), vis).map_err(|e| of_columns(&e))?;
-                column.read_into(block.clone(), data).map_err(|e| of_columns(&e))?;
+                destination.output.old(block.clone(), vis).map_err(|e| Failure::of_columns(&e))?;
+                column.read_into(block.clone(), data).map_err(|e| Failure::of_columns(&e))?;
                 let pairs = vis.chunks_exact_mut(row_len).zip(data.chunks_exact(row_len));
                 for ((new, old), _) in pairs.zip(&rows.selected).filter(|(_, s)| **s) {
                     new.copy_from_slice(old);
                 }
             }
             None if all && destination.mode == Mode::Replace => {}
-            None => destination.output.old(block.clone(), vis).map_err(|e| of_columns(&e))?,
+            None => destination.output.old(block.clone(), vis).map_err(|e| Failure::of_columns(&e))?,
         }
         for &kind in kinds {
             let description = &self.set.descriptions[kind as usize];

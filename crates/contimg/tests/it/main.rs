@@ -10,6 +10,7 @@ mod tally;
 mod calibrate;
 mod command;
 mod demo;
+mod flag;
 mod meta;
 mod missing;
 mod model;

@@ -139,6 +139,7 @@ fn child() {
     let Ok(fault) = std::env::var("CONTIMG_TEST_FAULT") else { return };
     match fault.as_str() {
         "full" => full_disks(),
+        "full-columns" => super::columns::full_disks(),
         "read-only" => {
             let work = Work::with(&GroupSpec::tiny());
             fs::create_dir(work.out()).expect("mkdir");
@@ -166,9 +167,9 @@ fn remount(folder: &Path, options: &str) {
 }
 
 /// A file system in memory, gone with this.
-struct Mounted<'a>(&'a Path);
+pub(super) struct Mounted<'a>(&'a Path);
 
-fn mount<'a>(folder: &'a Path, options: &str) -> Mounted<'a> {
+pub(super) fn mount<'a>(folder: &'a Path, options: &str) -> Mounted<'a> {
     let status =
         Command::new("mount").args(["-t", "tmpfs", "-o", options, "none"]).arg(folder).status().expect("mount");
     assert!(status.success(), "mount {options}");
@@ -229,7 +230,7 @@ fn judge_full(work: &Work, ended: &Ended) -> Result<String, String> {
 }
 
 /// Runs the child under `unshare`; skips visibly where that is not allowed.
-fn in_own_mounts(fault: &str) {
+pub(super) fn in_own_mounts(fault: &str) {
     let folder = tempfile::tempdir().expect("temporary folder");
     let probe = r#"mount -t tmpfs none "$1" && umount "$1" || exit 77; shift; exec "$@""#;
     let output = Command::new("unshare")

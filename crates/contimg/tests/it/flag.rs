@@ -1,0 +1,116 @@
+//! `contimg flag`: what it flags, saves, lists and restores, and what it refuses.
+
+use casacore::Table;
+use fixtures::{Content, GroupSpec, Rfi, RfiKind, SkySpec};
+use publish::{Level, verify};
+
+use crate::program::{GROUP, Work};
+
+/// A converted sky with interference, and the path of its set as the program is given it.
+fn sky(convert: &[&str]) -> (Work, String) {
+    let interference = Rfi { kinds: vec![RfiKind::Narrow, RfiKind::Burst], jansky: 80.0 };
+    let content = Content::Sky(SkySpec { noise_jy: 1.0, interference, dead_antennas: 1, ..SkySpec::default() });
+    let work = Work::with(&GroupSpec { antennas: 6, times: 12, channels: 16, content, ..GroupSpec::default() });
+    work.convert(convert).expect(0);
+    (work, format!("out/{GROUP}.ms"))
+}
+
+fn flags(work: &Work) -> (Vec<bool>, Vec<bool>) {
+    let table = Table::open(work.set()).expect("open");
+    let rows = table.rows().expect("rows");
+    (table.read_vec("FLAG", 0..rows).expect("FLAG"), table.read_vec("FLAG_ROW", 0..rows).expect("FLAG_ROW"))
+}
+
+#[test]
+fn interference_is_flagged_and_the_old_flags_come_back() {
+    for convert in [&[][..], &["--windows", "subband"]] {
+        let (work, set) = sky(convert);
+        let before = flags(&work);
+        let dry = work.run(&["flag", &set, "--dry-run", "--json"]).expect(0).json();
+        assert_eq!(flags(&work), before, "a dry run writes nothing");
+        let said = work.run(&["flag", &set, "--json"]).expect(0).json();
+        assert_eq!((&said["after"], &said["new"]), (&dry["after"], &dry["new"]), "a dry run says what would be");
+        for reason in ["zero", "autocorrelation", "interference_in_all_baselines"] {
+            assert!(said["new"][reason].as_u64().is_some_and(|count| count > 0), "{reason}: {said}");
+        }
+        assert_eq!(said["dead_antennas"].as_array().map(Vec::len), Some(1));
+        let after = flags(&work);
+        assert_eq!(after.0.iter().filter(|&&flag| flag).count() as u64, said["after"]["flag"].as_u64().expect("count"));
+        // Rows of which all is flagged have FLAG_ROW.
+        let each = after.0.len() / after.1.len();
+        for (row, whole) in after.0.chunks_exact(each).zip(&after.1) {
+            assert_eq!(row.iter().all(|&flag| flag), *whole);
+        }
+        verify(&work.set(), Level::Checksums).expect("its manifest knows");
+
+        let listed = work.run(&["flag", &set, "--list", "--json"]).expect(0).json();
+        assert_eq!(listed["versions"][0]["name"], "before-flag-1");
+        work.run(&["flag", &set, "--restore", "before-flag-1"]).expect(0);
+        assert_eq!(flags(&work), before);
+        // The same command flags the same again.
+        work.run(&["flag", &set, "--memory", "1MiB", "--quiet"]).expect(0);
+        assert_eq!(flags(&work), after, "whatever the memory");
+        verify(&work.set(), Level::Checksums).expect("its manifest knows");
+    }
+}
+
+#[test]
+fn a_selection_leaves_the_rest() {
+    let (work, set) = sky(&["--windows", "subband"]);
+    let said = work.run(&["flag", &set, "--window", "3~4", "--json"]).expect(0).json();
+    assert_eq!(said["selected_rows"].as_u64().map(|rows| rows * 8), said["rows"].as_u64());
+    let table = Table::open(work.set()).expect("open");
+    let rows = table.rows().expect("rows");
+    let windows: Vec<i32> = table.read_vec("DATA_DESC_ID", 0..rows).expect("windows");
+    let (flags, _) = flags(&work);
+    let each = flags.len() / windows.len();
+    for (row, window) in flags.chunks_exact(each).zip(windows) {
+        assert!((3..=4).contains(&window) || row.iter().all(|&flag| !flag), "window {window}");
+    }
+    work.run(&["flag", &set, "--window", "99"]).expect(1).says("no rows").says("hint:");
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused_with_a_hint() {
+    let (work, set) = sky(&[]);
+    work.run(&["flag", "out/none.ms"]).expect(1).says("no casacore table").says("hint:");
+    work.run(&["flag", "input"]).expect(1).says("hint:");
+    work.run(&["flag", &set, "--restore", "other"]).expect(2).says("there are none").says("--list");
+    work.run(&["flag", &set, "--sigmas=-1"]).expect(2).says("sigmas");
+    work.run(&["flag", &set, "--fill", "2"]).expect(2).says("fill");
+    work.run(&["flag", &set, "--save", "../x"]).expect(2).says("hint:");
+    work.run(&["flag", &set, "--column", "CORRECTED_DATA"]).expect(1).says("CORRECTED_DATA");
+    work.run(&["flag", &set, "--save", "mine"]).expect(0);
+    work.run(&["flag", &set, "--save", "mine"]).expect(2).says("already");
+    work.run(&["flag", &set, "--delete", "mine"]).expect(0);
+    // Another program has the set locked.
+    let held = casacore::OpenOptions::new().write(true).lock(casacore::LockMode::Permanent).open(work.set());
+    let held = held.expect("open");
+    let pid = std::process::id().to_string();
+    work.run(&["flag", &set]).expect(3).says("locked by process").says(&pid).says("--wait");
+    drop(held);
+    work.run(&["flag", &set]).expect(0);
+}
+
+#[test]
+fn aoflagger_works_on_a_copy() {
+    let (work, set) = sky(&[]);
+    let data = |work: &Work| std::fs::read(work.set().join("table.f0_TSM0")).expect("tiles of DATA");
+    let before = data(&work);
+    if std::process::Command::new("aoflagger").arg("--version").output().is_err() {
+        work.run(&["flag", &set, "--preset", "aoflagger"]).expect(4).says("not installed").says("hint:");
+        eprintln!("skipped: aoflagger is not installed");
+        return;
+    }
+    let said = work.run(&["flag", &set, "--preset", "aoflagger", "--json"]).expect(0).json();
+    assert!(said["new"]["aoflagger"].as_u64().is_some_and(|count| count > 0), "{said}");
+    assert!(data(&work) == before, "DATA is as it was");
+    verify(&work.set(), Level::Checksums).expect("its manifest knows");
+    assert_eq!(work.names(), [format!("{GROUP}.ms")], "the copy is gone");
+    // A strategy that fails leaves the set as it is.
+    let flagged = flags(&work);
+    std::fs::write(work.path().join("bad.lua"), "this is not Lua").expect("write");
+    work.run(&["flag", &set, "--preset", "aoflagger", "--strategy", "bad.lua"]).expect(4).says("as it was");
+    assert_eq!(flags(&work), flagged);
+    assert_eq!(work.names(), [format!("{GROUP}.ms")]);
+}
