@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     args::{FlagsArgs, FlagsBy},
     failure::{Class, Failure},
+    opening,
     output::outln,
     picture::HeatMap,
 };
@@ -18,6 +19,7 @@ const TOO_FEW: u8 = 5;
 
 pub(crate) fn run(args: &FlagsArgs) -> Result<ExitCode, Failure> {
     let thresholds = thresholds(args)?;
+    opening::heal(&args.set)?;
     let options =
         CountOptions { time_bins: args.time_bins.into(), by_tiles: !args.through_casacore, ..CountOptions::default() };
     let stats = flag_stats::count(&args.set, &options).map_err(|error| {

@@ -15,6 +15,7 @@ mod isolate;
 mod meta;
 mod model;
 mod night;
+mod opening;
 mod output;
 mod picture;
 mod plan;

@@ -10,6 +10,7 @@ use crate::{
     args::MetaArgs,
     cache,
     failure::{Class, Failure},
+    opening,
     output::{errln, out, outln},
 };
 
@@ -17,6 +18,7 @@ use crate::{
 const MOST: usize = 40;
 
 pub(crate) fn run(args: &MetaArgs) -> Result<ExitCode, Failure> {
+    opening::heal(&args.set)?;
     let cache = open_cache(args);
     let set = MsSet::new(&args.set).map_err(|e| of_meta(&e))?;
     let all = cache.metadata(&set).map_err(|e| of_meta(&e))?;

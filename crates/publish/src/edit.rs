@@ -345,8 +345,12 @@ pub fn recover(directory: &Path) -> Result<Recovery, Error> {
         },
     }
     let Some(plan) = read_sealed::<Plan>(&folder.join(RECORD_NAME))? else {
-        remove_folder(&folder)?;
-        return Ok(Recovery::RolledBack);
+        return match remove_folder(&folder) {
+            Ok(()) => Ok(Recovery::RolledBack),
+            // Somebody who may only read: the directory is as it was, whatever lies beside its files.
+            Err(Error::ReadOnly { .. } | Error::Denied { .. }) => Ok(Recovery::Nothing),
+            Err(error) => Err(error),
+        };
     };
     for relative in plan.replace.iter().chain(&plan.remove) {
         check_relative(relative).map_err(|what| Error::UnsupportedEntry { path: directory.join(relative), what })?;

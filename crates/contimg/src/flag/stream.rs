@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     failure::{Class, Failure},
-    progress,
+    opening, progress,
 };
 
 /// What was done, for the report.
@@ -69,7 +69,7 @@ struct Columns {
 
 pub(super) fn flag(args: &FlagArgs, settings: &Settings) -> Result<Outcome, Failure> {
     let of_columns = |error| Failure::of_columns(&error);
-    ms_columns::recover(&args.set).map_err(of_columns)?;
+    opening::heal(&args.set)?;
     // The other program comes first: it takes long, and the set is not locked meanwhile.
     let shadow = match args.preset {
         Preset::Aoflagger => Some(aoflagger::run(args)?),
