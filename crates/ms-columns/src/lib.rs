@@ -64,6 +64,7 @@ mod column;
 mod edit;
 mod flags;
 mod generation;
+mod prepare;
 mod target;
 
 mod error;

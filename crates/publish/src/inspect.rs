@@ -7,11 +7,11 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use crate::edit;
 use crate::error::Error;
 use crate::leftover;
 use crate::manifest::{self, MANIFEST_NAME, Manifest, is_listed};
 use crate::owner::{Liveness, Owner};
+use crate::recover;
 use crate::stage::parse_temporary_name;
 use crate::tree::{Tree, TreeFile};
 
@@ -140,7 +140,7 @@ pub fn inspect(path: &Path) -> Result<Status, Error> {
         Err(source) => return Err(Error::io(path, "look at it", source)),
     };
     let path = path.canonicalize().map_err(|source| Error::io(path, "look at it", source))?;
-    if metadata.is_dir() && edit::is_committed(&path) {
+    if metadata.is_dir() && recover::is_committed(&path) {
         return Ok(Status::Unfinished);
     }
     let manifest_path = if metadata.is_dir() {

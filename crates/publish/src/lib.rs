@@ -48,6 +48,7 @@ mod edit;
 mod inspect;
 mod leftover;
 mod manifest;
+mod recover;
 mod sealed;
 mod stage;
 
@@ -59,12 +60,13 @@ mod owner;
 mod tree;
 
 pub use digest::{Coverage, Digest};
-pub use edit::{Edit, Edited, Recovery, recover};
+pub use edit::{Edit, Edited};
 pub use error::Error;
 pub use inspect::{Difference, Level, Status, inspect, verify};
 pub use leftover::{Holds, Leftover, leftovers, remove_leftover};
 pub use manifest::{FileRecord, Input, InputRecord, MANIFEST_NAME, Manifest, ManifestDraft};
 pub use owner::{Liveness, Owner};
+pub use recover::{Recovery, recover};
 pub use sealed::{read_sealed, write_sealed};
 pub use serde_json::Value;
 pub use stage::{Durability, Overwrite, StageOptions, Staged, Sweep};

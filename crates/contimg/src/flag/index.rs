@@ -89,8 +89,8 @@ struct Keyed {
 
 impl Index {
     pub(super) fn read(set: &Path, rows: u64, selection: Selection<'_>) -> Result<Self, Failure> {
-        let keyed = keys(set, rows, selection)?;
-        let (keyed, baselines) = keyed;
+        let mut baselines = Vec::new();
+        let keyed = keys(set, rows, selection, &mut baselines)?;
         let count = keyed.len() as u64;
         let mut windows: HashMap<i32, Vec<Keyed>> = HashMap::new();
         for key in keyed {
@@ -106,15 +106,19 @@ impl Index {
     }
 }
 
-/// The selected rows with what orders them, and the baselines.
-fn keys(set: &Path, rows: u64, selection: Selection<'_>) -> Result<(Vec<Keyed>, Vec<(i32, i32)>), Failure> {
+/// The selected rows with what orders them.
+fn keys(
+    set: &Path,
+    rows: u64,
+    selection: Selection<'_>,
+    baselines: &mut Vec<(i32, i32)>,
+) -> Result<Vec<Keyed>, Failure> {
     let int = |name: &str| Input::<i32>::open(set, name).map_err(|error| Failure::of_columns(&error));
     let (antenna1, antenna2) = (int("ANTENNA1")?, int("ANTENNA2")?);
     let (window, field, scan) = (int("DATA_DESC_ID")?, int("FIELD_ID")?, int("SCAN_NUMBER")?);
     let time = Input::<f64>::open(set, "TIME").map_err(|error| Failure::of_columns(&error))?;
     let is_in = |numbers: Option<&Numbers>, number: i32| numbers.is_none_or(|numbers| numbers.contains(number));
     let mut keyed = Vec::new();
-    let mut baselines: Vec<(i32, i32)> = Vec::new();
     let mut numbers: HashMap<(i32, i32), u32> = HashMap::new();
     let (mut a1, mut a2, mut w, mut f, mut s, mut t) = Default::default();
     let mut first = 0;
@@ -142,7 +146,7 @@ fn keys(set: &Path, rows: u64, selection: Selection<'_>) -> Result<(Vec<Keyed>, 
         }
         first = range.end;
     }
-    Ok((keyed, baselines))
+    Ok(keyed)
 }
 
 /// Cuts the rows of a window where time jumps, where the field changes for good, and where there are many integrations.

@@ -1,6 +1,7 @@
 //! `contimg flag`: flags for a Measurement Set before it is calibrated, and versions of its flags.
 
 mod aoflagger;
+mod batch;
 mod index;
 mod report;
 mod stream;

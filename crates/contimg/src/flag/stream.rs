@@ -13,12 +13,13 @@ use casacore::Complex32;
 use flag_stats::{Count, CountOptions};
 use flagger::{AntennaTally, ArrayMask, ArraySurvey, Block, Reasons, Scratch, Settings, flag_baseline, flag_simple};
 use indicatif::ProgressBar;
-use ms_columns::{ColumnEdit, Committed, Input, Output, Target, free_version_name};
+use ms_columns::{ColumnEdit, Committed, Input, Target, free_version_name};
 use rayon::prelude::*;
 
 use super::{
     BEFORE_FLAG, FlagArgs, Preset, aoflagger,
-    index::{Index, Place, Segment, Selection},
+    batch::{Columns, Memory},
+    index::{Index, Segment, Selection},
 };
 use crate::{
     failure::{Class, Failure},
@@ -42,29 +43,6 @@ pub(super) struct Outcome {
     /// The flag version that was saved; none after a dry run.
     pub(super) version: Option<String>,
     pub(super) committed: Option<Committed>,
-}
-
-/// Memory of a thread.
-#[derive(Default)]
-struct Memory {
-    rows: Vec<(u64, usize, usize)>,
-    visibilities: Vec<Complex32>,
-    flags: Vec<bool>,
-    present: Vec<bool>,
-    run: Vec<Complex32>,
-    run_flags: Vec<bool>,
-    scratch: Scratch,
-}
-
-/// What flags are read from and written to.
-struct Columns {
-    data: Input<Complex32>,
-    flag: Input<bool>,
-    /// FLAG_ROW of every row.
-    row_flags: Vec<bool>,
-    out: Option<(Output<bool>, Output<bool>)>,
-    /// What another program flagged.
-    external: Option<Input<bool>>,
 }
 
 pub(super) fn flag(args: &FlagArgs, settings: &Settings) -> Result<Outcome, Failure> {
@@ -270,7 +248,7 @@ impl Work<'_> {
         };
         let all = Mutex::new(ArraySurvey::new(shape));
         batches.par_iter().try_for_each_init(Memory::default, |memory, batch| {
-            self.load(segment, batch, shape, memory)?;
+            self.columns.load(segment, batch, shape, memory)?;
             let mut survey = ArraySurvey::new(shape);
             self.each_block(segment, batch, shape, index, memory, |block, is_autocorrelation, scratch| {
                 flag_simple(block, is_autocorrelation, self.settings);
@@ -293,7 +271,7 @@ impl Work<'_> {
         array: &ArrayMask,
         memory: &mut Memory,
     ) -> Result<Found, Failure> {
-        let external = self.load(segment, batch, shape, memory)?;
+        let external = self.columns.load(segment, batch, shape, memory)?;
         let mut found = Found { external, ..Found::default() };
         self.each_block(segment, batch, shape, index, memory, |block, is_autocorrelation, scratch| {
             found.reasons += flag_simple(block, is_autocorrelation, self.settings);
@@ -314,7 +292,7 @@ impl Work<'_> {
             }
             found.tally.insert(segment.places[baseline.start].baseline, (flagged, all));
         }
-        self.store(shape, memory)?;
+        self.columns.store(shape, memory)?;
         Ok(found)
     }
 
@@ -336,97 +314,6 @@ impl Work<'_> {
             let (a, b) = index.baselines[segment.places[baseline.start].baseline as usize];
             let mut block = Block::new(shape, visibilities, flags).map_err(of_flagger)?;
             work(&mut block, a == b, scratch).map_err(of_flagger)?;
-        }
-        Ok(())
-    }
-
-    /// Reads a batch: `[baseline, time, channel, correlation]`. Integrations without a row, and rows with FLAG_ROW, are
-    /// flagged. Returns how many flags of another program were new.
-    fn load(
-        &self,
-        segment: &Segment,
-        batch: &[Range<usize>],
-        shape: [usize; 3],
-        memory: &mut Memory,
-    ) -> Result<u64, Failure> {
-        let [times, channels, correlations] = shape;
-        let row = channels * correlations;
-        let all = batch.len() * times;
-        let Memory { rows, visibilities, flags, present, run, run_flags, .. } = memory;
-        rows.clear();
-        for (number, baseline) in batch.iter().enumerate() {
-            let place = |place: &Place| (place.row, number, place.time as usize);
-            rows.extend(segment.places[baseline.clone()].iter().map(place));
-        }
-        rows.sort_unstable();
-        visibilities.clear();
-        visibilities.resize(all * row, Complex32::default());
-        flags.clear();
-        flags.resize(all * row, true);
-        present.clear();
-        present.resize(all, false);
-        let of_columns = |error| Failure::of_columns(&error);
-        let mut external = 0;
-        for consecutive in rows.chunk_by(|a, b| a.0 + 1 == b.0) {
-            let range = consecutive[0].0..consecutive[0].0 + consecutive.len() as u64;
-            run.resize(consecutive.len() * row, Complex32::default());
-            run_flags.resize(consecutive.len() * row, false);
-            self.columns.data.read(range.clone(), run).map_err(of_columns)?;
-            self.columns.flag.read(range.clone(), run_flags).map_err(of_columns)?;
-            for (i, &(_, number, time)) in consecutive.iter().enumerate() {
-                let at = number * times + time;
-                visibilities[at * row..(at + 1) * row].copy_from_slice(&run[i * row..(i + 1) * row]);
-                flags[at * row..(at + 1) * row].copy_from_slice(&run_flags[i * row..(i + 1) * row]);
-            }
-            if let Some(other) = &self.columns.external {
-                other.read(range, run_flags).map_err(of_columns)?;
-                for (i, &(number_row, number, time)) in consecutive.iter().enumerate() {
-                    let at = number * times + time;
-                    if self.columns.row_flags[number_row as usize] {
-                        continue;
-                    }
-                    for (flag, other) in flags[at * row..(at + 1) * row].iter_mut().zip(&run_flags[i * row..]) {
-                        external += u64::from(*other && !*flag);
-                        *flag |= other;
-                    }
-                }
-            }
-            for &(number_row, number, time) in consecutive {
-                let at = number * times + time;
-                present[at] = true;
-                if self.columns.row_flags[number_row as usize] {
-                    flags[at * row..(at + 1) * row].fill(true);
-                }
-            }
-        }
-        Ok(external)
-    }
-
-    /// Writes the flags of a batch. Rows that had FLAG_ROW keep theirs as they are.
-    fn store(&self, shape: [usize; 3], memory: &mut Memory) -> Result<(), Failure> {
-        let Some((flag, flag_row)) = &self.columns.out else { return Ok(()) };
-        let [times, channels, correlations] = shape;
-        let row = channels * correlations;
-        let Memory { rows, flags, run_flags, .. } = memory;
-        let of_columns = |error| Failure::of_columns(&error);
-        rows.retain(|place| !self.columns.row_flags[place.0 as usize]);
-        for consecutive in rows.chunk_by(|a, b| a.0 + 1 == b.0) {
-            run_flags.clear();
-            for &(_, number, time) in consecutive {
-                let at = number * times + time;
-                run_flags.extend_from_slice(&flags[at * row..(at + 1) * row]);
-            }
-            let first = consecutive[0].0;
-            flag.write(first..first + consecutive.len() as u64, run_flags).map_err(of_columns)?;
-            let mut at = first;
-            let whole: Vec<bool> = run_flags.chunks_exact(row.max(1)).map(|row| row.iter().all(|&flag| flag)).collect();
-            for part in whole.chunk_by(|a, b| a == b) {
-                let end = at + part.len() as u64;
-                if part[0] {
-                    flag_row.write(at..end, part).map_err(of_columns)?;
-                }
-                at = end;
-            }
         }
         Ok(())
     }
