@@ -74,6 +74,8 @@ def theirs(path: Path) -> dict[str, str | None]:
     """The digest of each column as python-casacore reads it; none for columns that hold records."""
     from casacore.tables import table
 
+    # Rows as records, which opening prepares, cannot hold unsigned shorts.
+    table._makerow = lambda _: None
     found: dict[str, str | None] = {}
     with table(str(path), ack=False) as t:
         for name in t.colnames():
