@@ -15,6 +15,9 @@ use crate::{DataType, Element, Endian, Error, Result};
 /// Bytes that are read or written at once where they pass through a block: they are still in the second level of the cache
 /// when they are copied on, so that main memory sees each byte once.
 const BLOCK_BYTES: usize = 128 << 10;
+/// Bytes that are written at once where they pass through a block: whole tiles of the usual size, since the system keeps a
+/// file in pages that are the larger the longer the writes are.
+const WRITE_BYTES: usize = 1 << 20;
 /// Where a row of a tile is at least so long, and little of it is wanted, only that is read.
 const LONG_ROW: usize = 4 << 10;
 
@@ -137,17 +140,19 @@ impl TiledColumn {
             }
             return Ok(());
         }
-        g.pieces(window).try_for_each(|piece| {
-            let whole_rows = g.covers_rows(&piece, window);
-            match T::TYPE {
-                DataType::Bool => {
-                    let last_row = window.rows.start + (piece.to[0] + piece.count[0]) as u64;
-                    let to_the_end = piece.count[0] == g.tile[0] || last_row == g.rows;
-                    self.put_bits(&piece, window, values, whole_rows && piece.from[0] == 0 && to_the_end)
-                }
-                _ => self.put_piece::<T, I>(&piece, window, values, whole_rows),
-            }
-        })
+        g.pieces(window).try_for_each(|piece| self.put_part::<T, I>(&piece, window, values))
+    }
+
+    /// Writes what a checked window covers of one tile.
+    pub(super) fn put_part<T: Element, I: Source>(&self, piece: &Piece, window: &Window, values: &I) -> Result<()> {
+        let g = &self.geometry;
+        let whole_rows = g.covers_rows(piece, window);
+        if T::TYPE != DataType::Bool {
+            return self.put_piece::<T, I>(piece, window, values, whole_rows);
+        }
+        let last_row = window.rows.start + (piece.to[0] + piece.count[0]) as u64;
+        let to_the_end = piece.count[0] == g.tile[0] || last_row == g.rows;
+        self.put_bits(piece, window, values, whole_rows && piece.from[0] == 0 && to_the_end)
     }
 
     /// Writes rows of a tile. Where `whole_rows` are covered, channels and correlations beyond the cell become zeros.
@@ -174,7 +179,7 @@ impl TiledColumn {
         }
         let turn = &self.turns[(piece.tile % self.turns.len() as u64) as usize];
         let _turn = (!whole_rows).then(|| turn.lock().unwrap_or_else(PoisonError::into_inner));
-        let rows_at_once = (BLOCK_BYTES / row_bytes).max(1);
+        let rows_at_once = (WRITE_BYTES / row_bytes).max(1);
         let mut block = self.scratch(rows_at_once.min(piece.count[0]) * row_bytes);
         if whole_rows && piece.count[1..] != g.tile[1..] {
             block.fill(0);

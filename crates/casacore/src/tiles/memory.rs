@@ -15,7 +15,7 @@ pub(super) trait Target: Send + Sized {
 }
 
 /// Rows of bytes to take.
-pub(super) trait Source: Send + Copy {
+pub(super) trait Source: Send + Sync + Copy {
     fn split(self, rows: usize) -> (Self, Self);
 
     fn at(&self, row: usize, bytes: Range<usize>) -> &[u8];

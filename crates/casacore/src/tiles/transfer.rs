@@ -6,7 +6,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::column::TiledColumn;
-use super::geometry::Window;
+use super::geometry::{Piece, Window};
 use super::memory::{Flat, Source, Target};
 use crate::{DataType, Element, Error, Result};
 
@@ -205,18 +205,24 @@ impl TiledColumn {
         self.par_put::<T, _>(&window, values.as_slice())
     }
 
+    /// Tiles, and not rows, are shared out: the longer a write, the larger the pages in which the system keeps the file.
     fn par_put<T: Element, I: Source>(&self, window: &Window, values: I) -> Result<()> {
-        let mut rest = values;
-        let parts: Vec<(Window, I)> = self
-            .parts(window, window.row_values() * size_of::<T>())
-            .into_iter()
-            .map(|part| {
-                let (head, tail) = rest.split((part.end - part.start) as usize);
-                rest = tail;
-                (window.of_rows(part), head)
-            })
-            .collect();
-        parts.into_par_iter().try_for_each(|(part, values)| self.put::<T, _>(&part, &values))
+        if self.geometry.is_plain(window) {
+            let mut rest = values;
+            let parts: Vec<(Window, I)> = self
+                .parts(window, window.row_values() * size_of::<T>())
+                .into_iter()
+                .map(|part| {
+                    let (head, tail) = rest.split((part.end - part.start) as usize);
+                    rest = tail;
+                    (window.of_rows(part), head)
+                })
+                .collect();
+            return parts.into_par_iter().try_for_each(|(part, values)| self.put::<T, _>(&part, &values));
+        }
+        let pieces: Vec<Piece> = self.geometry.pieces(window).collect();
+        let least = TASK_BYTES.div_ceil(4 * self.tile_bytes);
+        pieces.into_par_iter().with_min_len(least).try_for_each(|piece| self.put_part::<T, I>(&piece, window, &values))
     }
 
     /// Reads the bytes of tile number `tile` as they are in the file: bits for truth values, the file's byte order.
