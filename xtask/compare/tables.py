@@ -101,6 +101,9 @@ def _tables(env: Env, folder: Path) -> Iterator[tuple[str, Path]]:
     variants = folder / "variants"
     for line in run([str(env.tables), "variants", str(variants)]).splitlines():
         yield f"made: {Path(line).name}", Path(line)
+    # Opening a table may write its lock file: copies, so that the originals stay as they are.
+    for made in sorted((env.root / "testdata/tables").glob("*/table.dat")):
+        yield f"made: {made.parent.name}", Path(shutil.copytree(made.parent, folder / "testdata" / made.parent.name))
     if env.real_data is None:
         print("skipped: real data, absent")
         return
@@ -110,8 +113,7 @@ def _tables(env: Env, folder: Path) -> Iterator[tuple[str, Path]]:
             tar.extractall(unpacked, filter="data")
         for dat in sorted(unpacked.rglob("table.dat")):
             yield f"{archive.name.removesuffix('.tar.gz')}: {dat.parent.relative_to(unpacked)}", dat.parent
-    # Opening a table may write its lock file: a copy, so that the data stay as they are. References between tables are
-    # relative, so that the whole folder is copied.
+    # References between tables are relative, so that whole folders are copied.
     for top in sorted({dat.relative_to(env.real_data).parts[0] for dat in env.real_data.rglob("table.dat")}):
         copy = folder / top
         shutil.copytree(env.real_data / top, copy, copy_function=shutil.copy)

@@ -368,3 +368,42 @@ fn what_cannot_be_is_an_error() {
     assert_eq!(*column.way(), Way::General(NotTiled::Manager("StandardStMan".into())));
     assert!(matches!(column.chunks::<i32>(&Selection::all().channels(0..1), 10), Err(Error::Shape { .. })));
 }
+
+/// Two hypercubes of one TiledDataStMan, with a scalar that tells them apart, made by C++ (testdata/tables/tiled-data.cc).
+#[test]
+fn tiled_data() {
+    for name in ["tiled-data-little", "tiled-data-big"] {
+        let made = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/tables").join(name);
+        // Opening a table may write its lock file.
+        let folder = tempfile::tempdir().unwrap();
+        for entry in std::fs::read_dir(&made).unwrap() {
+            let entry = entry.unwrap();
+            std::fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
+        }
+        let ids = Column::open(folder.path(), "ID").unwrap();
+        let mut found = vec![0_i32; 31];
+        ids.read(&Selection::all(), &mut found).unwrap();
+        assert_eq!(found, [[7; 20].as_slice(), &[8; 11]].concat());
+        let data = Column::open(folder.path(), "DATA").unwrap();
+        assert_eq!(*data.way(), Way::General(NotTiled::Manager("TiledDataStMan".into())));
+        let mut chunks = data.chunks::<Complex32>(&Selection::all(), 16).unwrap();
+        let mut seen = Vec::new();
+        let mut row = 0;
+        while let Some(chunk) = chunks.next_chunk().unwrap() {
+            let shape = chunk.shape.unwrap().to_vec();
+            for cell in chunk.values.chunks(shape.iter().product()) {
+                for (i, value) in cell.iter().enumerate() {
+                    assert_eq!(*value, Complex32::new(row as f32, -0.5 * i as f32));
+                }
+                row += 1;
+            }
+            seen.push((chunk.rows.len(), shape));
+        }
+        assert_eq!(seen, [(16, vec![4, 3]), (4, vec![4, 3]), (11, vec![5, 2])]);
+        let flags = Column::open(folder.path(), "FLAG").unwrap().read_ragged::<bool>(&Rows::Range(18..22)).unwrap();
+        assert_eq!(flags.shapes[1..3], [Some(vec![4, 3]), Some(vec![5, 2])]);
+        let expected: Vec<bool> =
+            (18..22).flat_map(|row| (0..if row < 20 { 12 } else { 10 }).map(move |i| (row + i) % 3 == 0)).collect();
+        assert_eq!(flags.values, expected);
+    }
+}
