@@ -13,6 +13,7 @@ mod memory;
 mod problem;
 mod process_tree;
 mod setup;
+mod stale_tiles;
 mod tidy;
 mod workspace;
 
@@ -35,6 +36,7 @@ Usage: cargo xtask TASK [ARGUMENTS]
   memory [ARGS]     peak memory of conversions against benches/budgets.toml (see `cargo xtask memory --help`)
   compare [ARGS]    against pyuvdata, WSClean and CASA (see `cargo xtask compare --help`)
   crash [ARGS]      bad input, full disks, signals and kills, many times (see `cargo xtask crash --help`)
+  stale --tiles     stale answers about FITS tiles, looked for (see `cargo xtask stale --tiles --help`)
 
   tidy              check the arrows between crates, names, paths, file lengths
   ci                tidy, rustfmt, clippy and rustdoc with warnings as errors
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
         "memory" => memory::run(args),
         "compare" => Ok(compare::run(args)),
         "crash" => crash::run(args),
+        "stale" if args.iter().any(|a| a == "--tiles") => stale_tiles::run(args),
         "tidy" => tidy::run(args),
         "ci" => check::run(args),
         "help" | "--help" | "-h" => {

@@ -250,7 +250,13 @@ fn read_cards(source: &mut Source, path: &Path, hdu: usize, at: u64) -> Result<O
     let mut checked = 0;
     loop {
         let have = cards.len();
-        cards.resize(have + if have == 0 { FETCH } else { 4 * FETCH }, 0);
+        let more = match (source.packing, have) {
+            // What is read too far cannot be read again, and the next header may be there.
+            (Packing::Gzip, _) => BLOCK as usize,
+            (Packing::Plain, 0) => FETCH,
+            (Packing::Plain, _) => 4 * FETCH,
+        };
+        cards.resize(have + more, 0);
         let read = source.fill(path, at + have as u64, &mut cards[have..])?;
         let full = have + read == cards.len();
         cards.truncate(have + read);

@@ -81,9 +81,15 @@ fn extensions_are_found_behind_their_data() {
     ]));
     bytes.extend(data([[0_u8; 4]]));
     bytes.extend([0; 100]);
-    let file = FitsFile::read(put(folder.path(), "x.fits", &bytes)).expect("because the file is whole");
-    let kinds: Vec<_> = file.hdus().iter().map(|hdu| (hdu.kind(), hdu.data_bytes())).collect();
-    assert_eq!(kinds, [(Kind::Image, 0), (Kind::BinaryTable, 3510), (Kind::Image, 4)]);
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packer.write_all(&bytes).expect("because it goes to memory");
+    let packed = packer.finish().expect("because it goes to memory");
+    for (name, bytes) in [("x.fits.gz", &packed), ("x.fits", &bytes)] {
+        let file = FitsFile::read(put(folder.path(), name, bytes)).expect("because the file is whole");
+        let kinds: Vec<_> = file.hdus().iter().map(|hdu| (hdu.kind(), hdu.data_bytes())).collect();
+        assert_eq!(kinds, [(Kind::Image, 0), (Kind::BinaryTable, 3510), (Kind::Image, 4)], "{name}");
+    }
+    let file = FitsFile::read(folder.path().join("x.fits")).expect("because the file is whole");
     assert_eq!(file.image().expect("an image").header().hdu(), 2);
     assert_eq!(file.trailing_bytes(), 100);
     assert!(matches!(file.hdu(3), Err(Error::NoSuchHdu { hdus: 3, .. })));
