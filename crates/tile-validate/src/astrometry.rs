@@ -1,0 +1,115 @@
+//! Where a tile's sources are, against a catalogue.
+
+use std::path::Path;
+
+use fits_header_cache::{Area, FitsCache, Pixels};
+use serde::{Deserialize, Serialize};
+
+use crate::{Offsets, Rules, Tile, measure::chain, together::median};
+
+/// A source of the catalogue, in the tiles' frame.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Source {
+    /// Right ascension, degrees.
+    pub ra_deg: f64,
+    /// Declination, degrees.
+    pub dec_deg: f64,
+    /// Flux density, Jy.
+    pub flux_jy: f64,
+}
+
+/// The median offset of the tile's sources: the brightest pixel near each, moved to the top of the parabola through its
+/// neighbours. `None` when the tile has no grid or noise.
+pub(crate) fn offsets(
+    path: &Path,
+    tile: &Tile,
+    rules: &Rules,
+    cache: &FitsCache,
+    sources: &[Source],
+) -> Option<Offsets> {
+    let (grid, noise) = (tile.grid.as_ref()?, tile.noise_jy.filter(|noise| *noise > 0.0)?);
+    let reach = grid.corners_deg.iter().map(|c| products_db::separation_deg(grid.centre_deg, *c)).fold(0.0, f64::max);
+    let near: Vec<&Source> = sources
+        .iter()
+        .filter(|s| s.flux_jy >= rules.min_source_jy)
+        .filter(|s| products_db::separation_deg(grid.centre_deg, [s.ra_deg, s.dec_deg]) <= reach)
+        .collect();
+    let measured = measured(path, cache, &near, grid.cell_deg, rules, rules.min_source_snr * noise);
+    Some(match measured {
+        Err(problem) => Offsets { problem: Some(problem), ..Offsets::default() },
+        Ok(offsets) => {
+            let of = |i: usize| median(offsets.iter().map(|o| o[i])).unwrap_or(0.0);
+            Offsets { sources: offsets.len(), east_arcsec: of(0), north_arcsec: of(1), problem: None }
+        }
+    })
+}
+
+fn measured(
+    path: &Path,
+    cache: &FitsCache,
+    sources: &[&Source],
+    cell_deg: [f64; 2],
+    rules: &Rules,
+    threshold: f64,
+) -> Result<Vec<[f64; 2]>, String> {
+    let text = |e: fits_header_cache::Error| chain(&e);
+    let file = cache.file(path).map_err(text)?;
+    let hdu = file.image().map_err(text)?;
+    let celestial = hdu.celestial().map_err(text)?;
+    let pixels = Pixels::of(&file, hdu).map_err(text)?;
+    let half = cell_deg.map(|cell| (rules.source_box_arcsec / 3600.0 / cell).ceil().clamp(2.0, 64.0) as i64);
+    let mut offsets = Vec::new();
+    for source in sources {
+        let at = |s: &Source| celestial.pixel(sky(s));
+        let Some((x, y)) = at(source) else { continue };
+        let (cx, cy) = (x.round() as i64, y.round() as i64);
+        let [width, height] = celestial.size().map(|n| i64::try_from(n).unwrap_or(i64::MAX));
+        if cx < half[0] || cy < half[1] || cx + half[0] >= width || cy + half[1] >= height {
+            continue;
+        }
+        // A neighbour in the box would be taken for the source.
+        let alone = sources
+            .iter()
+            .filter_map(|s| at(s))
+            .filter(|(u, v)| (u - x).abs() <= 2.0 * half[0] as f64 && (v - y).abs() <= 2.0 * half[1] as f64);
+        if alone.count() > 1 {
+            continue;
+        }
+        let range = |c: i64, h: i64| (c - h).max(0) as u64..(c + h + 1).max(0) as u64;
+        let values = pixels.values(&Area::Box { x: range(cx, half[0]), y: range(cy, half[1]) }).map_err(text)?;
+        let side = usize::try_from(2 * half[0] + 1).unwrap_or(1);
+        if let Some((u, v)) = peak(&values, side, threshold) {
+            let found = celestial.sky(cx as f64 - half[0] as f64 + u, cy as f64 - half[1] as f64 + v);
+            offsets.extend(found.map(|found| offset(source, &found)));
+        }
+    }
+    Ok(offsets)
+}
+
+fn sky(source: &Source) -> fits_header_cache::Sky {
+    fits_header_cache::Sky { lon_deg: source.ra_deg, lat_deg: source.dec_deg }
+}
+
+/// East and north, arcseconds.
+fn offset(source: &Source, found: &fits_header_cache::Sky) -> [f64; 2] {
+    let ra = (found.lon_deg - source.ra_deg + 540.0).rem_euclid(360.0) - 180.0;
+    [ra * source.dec_deg.to_radians().cos() * 3600.0, (found.lat_deg - source.dec_deg) * 3600.0]
+}
+
+/// The place of the brightest value, above `threshold` and not at the edge, to a fraction of a pixel.
+fn peak(values: &[f64], side: usize, threshold: f64) -> Option<(f64, f64)> {
+    let finite = values.iter().enumerate().filter(|(_, v)| v.is_finite());
+    let (at, brightest) = finite.max_by(|a, b| a.1.total_cmp(b.1))?;
+    let (x, y) = (at % side, at / side);
+    let rows = values.len() / side;
+    if *brightest < threshold || x == 0 || y == 0 || x + 1 >= side || y + 1 >= rows {
+        return None;
+    }
+    let top = |before: f64, here: f64, after: f64| {
+        let bend = before - 2.0 * here + after;
+        if bend < 0.0 { (0.5 * (before - after) / bend).clamp(-0.5, 0.5) } else { 0.0 }
+    };
+    let dx = top(values[at - 1], *brightest, values[at + 1]);
+    let dy = top(values[at - side], *brightest, values[at + side]);
+    Some((x as f64 + dx, y as f64 + dy))
+}
