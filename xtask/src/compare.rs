@@ -23,6 +23,7 @@ Usage: cargo xtask compare [--only NAME] [--list] [--prove] [--json]
        cargo xtask compare --rfi [--size small|full] [--made] [--real]
        cargo xtask compare --tables [--content] [--speed] [--size full|small] [--mutations N] [--json FILE]
        cargo xtask compare --fits [--content] [--speed] [--tiles N] [--size N] [--runs N] [--json]
+       cargo xtask compare --tiles [--keep]
 
   (neither)   content: the Measurement Sets of contimg and of pyuvdata from the same files, value by value, for every
               fixture and every real file beside the workspace
@@ -52,6 +53,7 @@ Usage: cargo xtask compare [--only NAME] [--list] [--prove] [--json]
   --fits      cards, directions and pixel statistics of FITS files against astropy, wcslib and numpy; 1,000 headers and a
               tile of 6300 x 6300 pixels timed beside astropy, fitsio and numpy; 1 GB of disk
     --content, --speed   only one of them
+  --tiles     tiles of WSClean judged by contimg: clean ones pass, figures are astropy's and numpy's, each fault is found
 
 Exit codes: 0 all within the bars, 1 not, 2 wrong usage.
 ";
@@ -68,6 +70,7 @@ enum Comparison {
     Tables,
     Gains,
     Fits,
+    Tiles,
 }
 
 impl Comparison {
@@ -82,6 +85,7 @@ impl Comparison {
             Self::Tables => "tables.py",
             Self::Gains => "gains.py",
             Self::Fits => "fits.py",
+            Self::Tiles => "tiles.py",
         }
     }
 }
@@ -97,7 +101,7 @@ fn start(args: &[String]) -> Outcome {
         return Ok(ExitCode::SUCCESS);
     }
     let (comparison, rest) = choose(args)?;
-    if matches!(comparison, Comparison::Image | Comparison::Gains) {
+    if matches!(comparison, Comparison::Image | Comparison::Gains | Comparison::Tiles) {
         require_wsclean()?;
     }
     let python = environment()?;
@@ -127,7 +131,7 @@ fn start(args: &[String]) -> Outcome {
 /// Takes the name of the comparison out of the arguments; the others belong to the Python program.
 fn choose(args: &[String]) -> Result<(Comparison, Vec<&String>), Problem> {
     // With these, `--speed` is the Python program's.
-    const NAMES: [(&str, Comparison); 7] = [
+    const NAMES: [(&str, Comparison); 8] = [
         ("--fits", Comparison::Fits),
         ("--flags", Comparison::Flags),
         ("--gains", Comparison::Gains),
@@ -135,9 +139,14 @@ fn choose(args: &[String]) -> Result<(Comparison, Vec<&String>), Problem> {
         ("--model", Comparison::Model),
         ("--rfi", Comparison::Rfi),
         ("--tables", Comparison::Tables),
+        ("--tiles", Comparison::Tiles),
     ];
     let is_given = |name: &str| args.iter().any(|a| a == name);
     let mut named: Vec<(&str, Comparison)> = NAMES.into_iter().filter(|(name, _)| is_given(name)).collect();
+    // With `--fits` it is the number of tiles.
+    if is_given("--fits") {
+        named.retain(|(_, comparison)| *comparison != Comparison::Tiles);
+    }
     if is_given("--speed") && named.iter().all(|(_, comparison)| *comparison == Comparison::Image) {
         named.push(("--speed", Comparison::Speed));
     }
@@ -145,8 +154,8 @@ fn choose(args: &[String]) -> Result<(Comparison, Vec<&String>), Problem> {
         [] => Ok((Comparison::Content, args.iter().collect())),
         [(name, one)] => Ok((one, args.iter().filter(|a| *a != name).collect())),
         _ => Err(Problem::usage(
-            "--speed, --image, --fits, --flags, --gains, --model, --rfi and --tables are comparisons of their own: run one after the \
-             other",
+            "--speed, --image, --fits, --flags, --gains, --model, --rfi, --tables and --tiles are comparisons of their own: \
+             run one after the other",
         )),
     }
 }

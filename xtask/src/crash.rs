@@ -14,6 +14,7 @@ const HELP: &str = "\
 Bad input, full disks, signals and `kill -9`: the crash tests of contimg with larger counts.
 
 Usage: cargo xtask crash [--kills N] [--mutations N] [--tables N] [--truncations N] [--signals N] [--disks N] [--columns N] [--night N] [--seed N]
+       cargo xtask crash --database [SECONDS] [--mutations N] [--steps N]
 
   --kills N        of the program, and as many of its worker (default 100)
   --mutations N    UVH5 files with wrong bytes (default 1000)
@@ -24,6 +25,9 @@ Usage: cargo xtask crash [--kills N] [--mutations N] [--tables N] [--truncations
   --columns N      of `contimg flag` while it changes a set's columns (default 100)
   --night N        nights whose head is killed, one to three times each (default 50)
   --seed N         of everything random (default 110)
+
+  --database [S]   the products database: 8 readers and 2 writers for S seconds (60), killed one after the other; --mutations
+                   damaged databases (1000); --steps look-ups and changes by several programs (100000)
 
 Exit codes: 0 every invariant held, 1 one did not, 2 wrong usage.
 ";

@@ -8,6 +8,7 @@ mod build;
 mod check;
 mod compare;
 mod crash;
+mod database;
 mod levels;
 mod memory;
 mod problem;
@@ -64,6 +65,7 @@ fn main() -> ExitCode {
         "bench" => bench::run(args),
         "memory" => memory::run(args),
         "compare" => Ok(compare::run(args)),
+        "crash" if args.iter().any(|a| a == "--database") => database::run(args),
         "crash" => crash::run(args),
         "stale" if args.iter().any(|a| a == "--tiles") => stale_tiles::run(args),
         "tidy" => tidy::run(args),

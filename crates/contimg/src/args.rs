@@ -48,6 +48,10 @@ pub(crate) enum Command {
     Flag(Box<flag::FlagArgs>),
     /// Show what a Measurement Set says about itself: times, windows, fields, antennas, columns.
     Meta(MetaArgs),
+    /// The products database: make, migrate, import, query, check, backup.
+    Db(crate::db::DbArgs),
+    /// Judge image tiles before they are mosaicked.
+    Tiles(crate::tiles::TilesArgs),
     /// Take a night's data sets through all stages: in parallel, isolated, resumed by running it again.
     Run(night::RunArgs),
     /// Show how far the sets of a run are.
@@ -91,6 +95,7 @@ impl Command {
     /// The limits of the process in which a command that opens tables runs ([`crate::isolate`]); none for the others.
     pub(crate) fn limits(&self) -> Option<Limits> {
         match self {
+            Self::Db(args) => args.limits(),
             Self::Meta(args) => Some(args.limits.or(Bytes(1 << 30), 120)),
             Self::Flags(args) => Some(args.limits.or(Bytes(2 << 30), 1800)),
             Self::Model(args) => Some(args.limits()),

@@ -6,6 +6,7 @@ mod cache;
 mod calibrate;
 mod clean;
 mod convert;
+mod db;
 mod demo;
 mod failure;
 mod flag;
@@ -24,6 +25,7 @@ mod protocol;
 mod size;
 mod supervise;
 mod survey;
+mod tiles;
 mod worker;
 
 use std::process::ExitCode;
@@ -75,6 +77,8 @@ fn run(command: &Command) -> Result<ExitCode, Failure> {
         Command::Flag(args) => flag::run(args),
         Command::Exec { parent, command } => flag::exec(*parent, command),
         Command::Meta(args) => meta::run(args),
+        Command::Db(args) => db::run(args),
+        Command::Tiles(args) => tiles::run(args),
         Command::Model(args) => model::run(args),
         Command::Run(args) => night::run(args),
         Command::Status(args) => night::status(args),

@@ -38,6 +38,7 @@ pub use astrometry::Source;
 pub use error::Error;
 pub use facts::{Beam, Calibration, Facts, Grid, Known, Offsets, PrimaryBeam, Tile};
 pub use fits_header_cache::FitsCache;
+pub use measure::{frequency_hz, mjd_of};
 pub use primary_beam::primary_beam_names;
 pub use products_db::Reader;
 pub use report::{Input, Report, Verdict, validate};

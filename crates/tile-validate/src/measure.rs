@@ -57,8 +57,8 @@ fn tile(path: &Path, cache: &FitsCache) -> Result<Tile, (Rule, String)> {
         grid_problem,
         beam,
         unit: header.text("BUNIT").map_err(failed)?.map(|unit| unit.trim().to_uppercase()),
-        freq_hz: frequency(hdu).map_err(failed)?,
-        mjd: date.as_deref().and_then(mjd),
+        freq_hz: frequency_hz(hdu).map_err(failed)?,
+        mjd: date.as_deref().and_then(mjd_of),
         finite_fraction: statistics.finite_fraction().unwrap_or(0.0),
         noise_jy: statistics.noise(),
         max_jy: extent.map(|e| e.max),
@@ -89,8 +89,11 @@ fn grid(hdu: &Hdu) -> Result<Grid, String> {
     })
 }
 
-/// From the frequency axis, wherever it is, else the rest frequency.
-fn frequency(hdu: &Hdu) -> Result<Option<f64>, Error> {
+/// The frequency of an image, Hz: from its frequency axis, wherever that is, else its rest frequency.
+///
+/// # Errors
+/// When a card that says it cannot be read.
+pub fn frequency_hz(hdu: &Hdu) -> Result<Option<f64>, Error> {
     let header = hdu.header();
     for axis in 1..=hdu.image().map_or(0, |i| i.axes.len()) {
         let kind = header.text(&format!("CTYPE{axis}"))?;
@@ -137,8 +140,9 @@ fn used_region(size: [u64; 2], fraction: f64) -> Area {
     Area::Box { x, y }
 }
 
-/// `2026-01-25T00:05:19.25` as a modified Julian date; `None` when it is no such date.
-fn mjd(date: &str) -> Option<f64> {
+/// A date as FITS has it, such as `2026-01-25T00:05:19.25`, as a modified Julian date; `None` when it is no such date.
+#[must_use]
+pub fn mjd_of(date: &str) -> Option<f64> {
     let text = date.trim().trim_end_matches('Z');
     let civil: jiff::civil::DateTime = match text.parse() {
         Ok(civil) => civil,
@@ -172,10 +176,10 @@ mod tests {
     #[test]
     fn dates() {
         // MJD 51544.5 is 2000-01-01T12:00.
-        assert_eq!(mjd("2000-01-01T12:00:00.000"), Some(51_544.5));
-        assert_eq!(mjd("2000-01-01"), Some(51_544.0));
-        assert_eq!(mjd(" 2000-01-01T18:00:00Z "), Some(51_544.75));
-        assert_eq!(mjd("01/01/99"), None);
+        assert_eq!(mjd_of("2000-01-01T12:00:00.000"), Some(51_544.5));
+        assert_eq!(mjd_of("2000-01-01"), Some(51_544.0));
+        assert_eq!(mjd_of(" 2000-01-01T18:00:00Z "), Some(51_544.75));
+        assert_eq!(mjd_of("01/01/99"), None);
     }
 
     #[test]

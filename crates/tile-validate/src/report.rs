@@ -61,7 +61,10 @@ impl Report {
     /// The verdict on a tile.
     #[must_use]
     pub fn verdict(&self, facts: &Facts) -> Verdict {
-        let worst = self.findings.iter().filter(|f| f.tile == facts.path).map(|f| f.severity).max();
+        // They are sorted by tile.
+        let first = self.findings.partition_point(|f| f.tile < facts.path);
+        let of_tile = self.findings[first..].iter().take_while(|f| f.tile == facts.path);
+        let worst = of_tile.map(|f| f.severity).max();
         match worst {
             Some(Severity::Error) => Verdict::Fail,
             Some(Severity::Warning) => Verdict::Warn,

@@ -11,8 +11,6 @@ use crate::{Error, Rule, Severity};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rules {
-    /// Other severities than the rules' own; `off` does without a rule.
-    pub severity: BTreeMap<Rule, Severity>,
     /// `finite`: at least this fraction of the pixels.
     pub min_finite_fraction: f64,
     /// `noise`: at most this, Jy/beam.
@@ -61,12 +59,13 @@ pub struct Rules {
     pub source_box_arcsec: f64,
     /// `astrometry`: the median offset is at most this, arcseconds.
     pub max_offset_arcsec: f64,
+    /// Other severities than the rules' own; `off` does without a rule.
+    pub severity: BTreeMap<Rule, Severity>,
 }
 
 impl Default for Rules {
     fn default() -> Self {
         Self {
-            severity: BTreeMap::new(),
             min_finite_fraction: 0.5,
             max_noise_jy: 0.1,
             min_dynamic_range: 5.0,
@@ -91,6 +90,7 @@ impl Default for Rules {
             min_sources: 3,
             source_box_arcsec: 30.0,
             max_offset_arcsec: 2.0,
+            severity: BTreeMap::new(),
         }
     }
 }

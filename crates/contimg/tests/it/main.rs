@@ -9,6 +9,7 @@ mod tally;
 
 mod calibrate;
 mod command;
+mod db;
 mod demo;
 mod flag;
 mod meta;
@@ -16,5 +17,6 @@ mod missing;
 mod model;
 mod night;
 mod plan;
+mod tiles;
 
 mod crash;

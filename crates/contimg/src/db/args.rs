@@ -1,0 +1,198 @@
+//! The command line of `contimg db`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use crate::{
+    isolate::{LimitArgs, Limits},
+    size::Bytes,
+};
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  contimg db init /data/night                        /data/night/products.sqlite3
+  contimg db import /data/night /data/incoming /data/night
+  contimg db query /data/night images --near 85.65,37.0,1.5
+  contimg db query /data/night sets --from 61065.0 --to 61065.5 --json
+  contimg db migrate /data/state/products.sqlite3 --also /data/state/hdf5.sqlite3 --into /data/night/products.sqlite3
+  contimg db check /data/night && contimg db backup /data/night /safe/products.sqlite3
+
+DB is a database file, or a folder for the file products.sqlite3 in it. Exit codes: 0 done, 1 the database or some of the files
+cannot be read, 3 it cannot be written, 5 `check`: files that it names are not there.")]
+pub(crate) struct DbArgs {
+    #[command(subcommand)]
+    pub command: DbCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DbCommand {
+    /// Make a new, empty database.
+    Init(InitArgs),
+    /// Upgrade a database of the original pipeline, without losing a row.
+    Migrate(MigrateArgs),
+    /// Index subbands, Measurement Sets and FITS images in bulk.
+    Import(ImportArgs),
+    /// Look things up.
+    Query(QueryArgs),
+    /// Check that the database is whole and that the files it names are there.
+    Check(CheckArgs),
+    /// Copy the database, whatever is written meanwhile.
+    Backup(BackupArgs),
+}
+
+impl DbArgs {
+    /// Importing opens tables.
+    pub(crate) fn limits(&self) -> Option<Limits> {
+        match &self.command {
+            DbCommand::Import(args) => Some(args.limits.or(Bytes(2 << 30), 7200)),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// The database.
+    #[arg(value_name = "DB")]
+    pub database: PathBuf,
+    /// Print one JSON document.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MigrateArgs {
+    /// The database; a copy of it as it was stays beside it.
+    #[arg(value_name = "DB")]
+    pub database: PathBuf,
+    /// Make this new database instead, and leave the old one as it is.
+    #[arg(long, value_name = "FILE")]
+    pub into: Option<PathBuf>,
+    /// A further database of the original's (hdf5, cal_registry, ingest), whose tables are taken in.
+    #[arg(long, value_name = "FILE")]
+    pub also: Vec<PathBuf>,
+    /// Print one JSON document.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// The database; made when absent.
+    #[arg(value_name = "DB")]
+    pub database: PathBuf,
+    /// Folders (searched recursively), subband files, sets and FITS images.
+    #[arg(required = true, value_name = "DIR|FILE|MS")]
+    pub input: Vec<PathBuf>,
+    /// Read the images' pixels, too, for their noise.
+    #[arg(long)]
+    pub noise: bool,
+    /// How many subbands a complete group has.
+    #[arg(long, default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=255))]
+    pub subbands: u8,
+    /// Where headers are remembered between runs [default: the user's cache folder].
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+    /// Read every header again and remember nothing.
+    #[arg(long, conflicts_with = "cache")]
+    pub no_cache: bool,
+    /// No progress on stderr.
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// Print one JSON document.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
+
+/// What is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "lowercase")]
+pub(crate) enum What {
+    /// UVH5 subband files.
+    Subbands,
+    /// Groups of these.
+    Groups,
+    /// Measurement Sets.
+    Sets,
+    /// Calibration tables.
+    Tables,
+    /// Images, or tiles.
+    Images,
+    /// Mosaics.
+    Mosaics,
+    /// Sources of sky catalogues.
+    Sources,
+    /// What checks found.
+    Quality,
+    /// Jobs of a run.
+    Jobs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct QueryArgs {
+    /// The database.
+    #[arg(value_name = "DB")]
+    pub database: PathBuf,
+    /// What is looked for.
+    #[arg(value_enum, value_name = "WHAT")]
+    pub what: What,
+    /// Their paths (names of groups); all when absent. The answer has their order, and shows what is missing.
+    #[arg(value_name = "PATH", conflicts_with_all = ["near", "from", "to", "at"])]
+    pub keys: Vec<PathBuf>,
+    /// Within a radius of a position, degrees, the nearest first.
+    #[arg(long, value_name = "RA,DEC,RADIUS", allow_hyphen_values = true, value_delimiter = ',', num_args = 1, conflicts_with_all = ["from", "to", "at"])]
+    pub near: Vec<f64>,
+    /// From this time on, modified Julian date.
+    #[arg(long, value_name = "MJD")]
+    pub from: Option<f64>,
+    /// Up to this time, modified Julian date.
+    #[arg(long, value_name = "MJD")]
+    pub to: Option<f64>,
+    /// Calibration tables to apply at this time, modified Julian date.
+    #[arg(long, value_name = "MJD", conflicts_with_all = ["from", "to"])]
+    pub at: Option<f64>,
+    /// Sources of at least this flux density, Jy.
+    #[arg(long, value_name = "JY")]
+    pub min_flux: Option<f64>,
+    /// Sources of this catalogue.
+    #[arg(long, value_name = "NAME")]
+    pub catalogue: Option<String>,
+    /// At most so many rows.
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub limit: usize,
+    /// Print one JSON document.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// The database.
+    #[arg(value_name = "DB")]
+    pub database: PathBuf,
+    /// No progress on stderr.
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// Print one JSON document.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    /// The database.
+    #[arg(value_name = "DB")]
+    pub database: PathBuf,
+    /// The copy; must not exist.
+    #[arg(value_name = "FILE")]
+    pub to: PathBuf,
+    /// No progress on stderr.
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// Print one JSON document.
+    #[arg(long)]
+    pub json: bool,
+}
