@@ -124,6 +124,13 @@ fn start(args: &[String]) -> Outcome {
         .env("CONTIMG_COMPARE_TABLES", target.join("release/tables"))
         .env("CONTIMG_COMPARE_FITS", target.join("release/examples/fits_compare"))
         .env("PYTHONDONTWRITEBYTECODE", "1");
+    if comparison == Comparison::Flags && args.iter().any(|a| a == "--speed") {
+        let mut cost = workspace::cargo(["build", "--release", "--package", "flag-stats", "--example", "flag_cost"]);
+        if !workspace::run(&mut cost)?.success() {
+            return Err(Problem::new("flag_cost cannot be built", "the compiler's message is above"));
+        }
+        command.env("CONTIMG_COMPARE_FLAG_COST", target.join("release/examples/flag_cost"));
+    }
     let status = command.status().map_err(|error| workspace::cannot_start(&command, &error))?;
     Ok(workspace::exit_code(status))
 }
@@ -161,7 +168,7 @@ fn choose(args: &[String]) -> Result<(Comparison, Vec<&String>), Problem> {
 }
 
 /// The Python of `target/compare`, which is made when it is absent or its requirements have changed.
-fn environment() -> Result<PathBuf, Problem> {
+pub(crate) fn environment() -> Result<PathBuf, Problem> {
     let folder = root().join("target/compare");
     let python = folder.join("bin/python");
     let wanted = root().join("xtask/compare/requirements.txt");

@@ -14,6 +14,7 @@ mod memory;
 mod problem;
 mod process_tree;
 mod setup;
+mod stale;
 mod stale_tiles;
 mod tidy;
 mod workspace;
@@ -37,7 +38,7 @@ Usage: cargo xtask TASK [ARGUMENTS]
   memory [ARGS]     peak memory of conversions against benches/budgets.toml (see `cargo xtask memory --help`)
   compare [ARGS]    against pyuvdata, WSClean and CASA (see `cargo xtask compare --help`)
   crash [ARGS]      bad input, full disks, signals and kills, many times (see `cargo xtask crash --help`)
-  stale --tiles     stale answers about FITS tiles, looked for (see `cargo xtask stale --tiles --help`)
+  stale [ARGS]      look-ups mixed with changes by others: no answer may be stale (`--help`; with `--tiles`, about FITS tiles)
 
   tidy              check the arrows between crates, names, paths, file lengths
   ci                tidy, rustfmt, clippy and rustdoc with warnings as errors
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
         "crash" if args.iter().any(|a| a == "--database") => database::run(args),
         "crash" => crash::run(args),
         "stale" if args.iter().any(|a| a == "--tiles") => stale_tiles::run(args),
+        "stale" => stale::run(args),
         "tidy" => tidy::run(args),
         "ci" => check::run(args),
         "help" | "--help" | "-h" => {

@@ -353,7 +353,8 @@ pub(crate) struct CleanArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   contimg flags 2026-01-25T00:05:19.ms                          tables, dead antennas, bad channels, verdict
-  contimg flags a.ms --by antenna,channel --plot flags.png
+  contimg flags a.ms --by antenna,channel --plot flags.svg
+  contimg flags a.ms --estimate 64                              a fraction with bounds, from 64 tiles
   contimg flags a.ms --json | jq -r .assessment.bad_channel_selection   for CASA's spw parameter
 
 Numbers are of FLAG or FLAG_ROW; CASA's flagdata summary counts FLAG alone, which is the line `set by FLAG` and, in JSON,
@@ -366,9 +367,25 @@ pub(crate) struct FlagsArgs {
     /// Tables to print.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "antenna,window,correlation", value_name = "WHAT")]
     pub by: Vec<FlagsBy>,
-    /// Heat maps of antenna × channel and time × channel.
-    #[arg(long, value_name = "FILE.png")]
+    /// Heat maps of antenna × channel and time × channel; an SVG where the name ends in `.svg`, else a PNG.
+    #[arg(long, value_name = "FILE.png|svg")]
     pub plot: Option<PathBuf>,
+    /// Read this many tiles of FLAG, chosen at random, and print the flagged fraction with bounds on its error; nothing else is
+    /// counted. For sets on slow disks.
+    #[arg(long, value_name = "TILES", conflicts_with_all = ["by", "plot", "through_casacore", "matrices"])]
+    pub estimate: Option<std::num::NonZeroUsize>,
+    /// With `--estimate`: the probability with which the true fraction is within the bounds.
+    #[arg(long, default_value_t = 0.99, requires = "estimate", value_name = "PROBABILITY")]
+    pub confidence: f64,
+    /// Where counts are remembered between runs [default: the user's cache folder].
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+    /// Count again and remember nothing.
+    #[arg(long, conflicts_with = "cache")]
+    pub no_cache: bool,
+    /// Say whether the counts were remembered or made again, and why.
+    #[arg(long)]
+    pub explain: bool,
     /// An error with less than this fraction left unflagged.
     #[arg(long, default_value_t = 0.10, value_name = "FRACTION")]
     pub error_below: f64,

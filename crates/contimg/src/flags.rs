@@ -3,14 +3,19 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use flag_stats::{Assessment, Count, CountOptions, FlagStats, Matrix, Tally, Thresholds, Verdict, Way};
+use flag_stats::stamped_cache::{Options, Store, StoreOptions};
+use flag_stats::{
+    Assessment, Bounded, Count, CountOptions, EstimateOptions, FlagCache, FlagStats, Matrix, Tally, Thresholds,
+    Verdict, Way,
+};
 use serde_json::{Value, json};
 
 use crate::{
     args::{FlagsArgs, FlagsBy},
+    cache,
     failure::{Class, Failure},
     opening,
-    output::outln,
+    output::{errln, outln},
     picture::HeatMap,
 };
 
@@ -22,13 +27,13 @@ pub(crate) fn run(args: &FlagsArgs) -> Result<ExitCode, Failure> {
     opening::heal(&args.set)?;
     let options =
         CountOptions { time_bins: args.time_bins.into(), by_tiles: !args.through_casacore, ..CountOptions::default() };
-    let stats = flag_stats::count(&args.set, &options).map_err(|error| {
-        let failure = Failure::of(Class::Input, &error);
-        match error.hint() {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
-    })?;
+    if let Some(tiles) = args.estimate {
+        return estimate(args, tiles.get());
+    }
+    let cache = open_cache(args, options);
+    let stats = cache.stats(&args.set).map_err(|error| of_flags(&error))?;
+    let why =
+        if args.explain { Some(cache.explain(&args.set).map_err(|error| of_flags(&error))?.to_string()) } else { None };
     let assessment = stats.assess(&thresholds);
     if let Some(path) = &args.plot {
         plot(&stats, &args.set, path).map_err(|error| {
@@ -36,10 +41,73 @@ pub(crate) fn run(args: &FlagsArgs) -> Result<ExitCode, Failure> {
         })?;
     }
     match args.json {
-        true => outln!("{:#}", document(&stats, &assessment, args.matrices)?),
-        false => print(&stats, &assessment, args),
+        true => {
+            let mut document = document(&stats, &assessment, args.matrices)?;
+            if let Some(why) = why {
+                document["cache"] = why.into();
+            }
+            outln!("{document:#}");
+        }
+        false => {
+            print(&stats, &assessment, args);
+            if let Some(why) = why {
+                outln!("\nCache\n  counts     {why}");
+            }
+        }
     }
     Ok(if assessment.verdict.is_error() { ExitCode::from(TOO_FEW) } else { ExitCode::SUCCESS })
+}
+
+fn of_flags(error: &flag_stats::Error) -> Failure {
+    let failure = Failure::of(Class::Input, error);
+    match error.hint() {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+/// The counts of earlier runs, where they may be used.
+fn open_cache(args: &FlagsArgs, options: CountOptions) -> FlagCache {
+    let cache = FlagCache::new(options, Options::default());
+    if args.no_cache {
+        return cache;
+    }
+    let opened = match cache::folder(args.cache.as_deref()) {
+        Ok(None) => return cache,
+        Ok(Some(folder)) => Store::open(folder, "flag-stats", FlagCache::STORE_VERSION, StoreOptions::default())
+            .map_err(|e| e.to_string()),
+        Err(reason) => Err(reason),
+    };
+    match opened {
+        Ok(store) => cache.with_store(store),
+        Err(reason) => {
+            errln!("counts are not remembered between runs: {reason}");
+            cache
+        }
+    }
+}
+
+/// A fraction with bounds, from tiles chosen at random.
+fn estimate(args: &FlagsArgs, tiles: usize) -> Result<ExitCode, Failure> {
+    let options = EstimateOptions { tiles, confidence: args.confidence, seed: None };
+    let found = flag_stats::estimate(&args.set, &options).map_err(|error| match error {
+        flag_stats::Error::Confidence { .. } => Failure::of(Class::Usage, &error),
+        error => of_flags(&error),
+    })?;
+    if args.json {
+        let value = serde_json::to_value(found).map_err(|error| Failure::of(Class::Output, &error))?;
+        outln!("{:#}", json!({ "estimate": value }));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let line = |of: Bounded| {
+        format!("{:.2} %, between {:.2} % and {:.2} %", 100.0 * of.fraction, 100.0 * of.low, 100.0 * of.high)
+    };
+    outln!("{}", args.set.display());
+    outln!("  read                 {} of {} tiles of FLAG, chosen at random", found.tiles_read, found.tiles);
+    outln!("  set by FLAG          {}", line(found.flag));
+    outln!("  by FLAG or FLAG_ROW  {}", line(found.flag_or_row));
+    outln!("  confidence           {} %, for each line, whatever the flags are", 100.0 * found.confidence);
+    Ok(ExitCode::SUCCESS)
 }
 
 fn thresholds(args: &FlagsArgs) -> Result<Thresholds, Failure> {
@@ -190,5 +258,8 @@ fn plot(stats: &FlagStats, set: &Path, path: &Path) -> std::io::Result<()> {
         value_label: "%",
     };
     let below = HeatMap { values: &times, y_label: "minutes", y_range: (0.0, minutes), ..map };
-    HeatMap::write_pngs(&[map, below], Some((0.0, 100.0)), path)
+    match path.extension().is_some_and(|end| end.eq_ignore_ascii_case("svg")) {
+        true => HeatMap::write_svgs(&[map, below], (0.0, 100.0), path),
+        false => HeatMap::write_pngs(&[map, below], Some((0.0, 100.0)), path),
+    }
 }

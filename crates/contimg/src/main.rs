@@ -25,6 +25,7 @@ mod protocol;
 mod size;
 mod supervise;
 mod survey;
+mod svg;
 mod tiles;
 mod worker;
 

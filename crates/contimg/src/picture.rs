@@ -19,10 +19,11 @@ pub(crate) struct HeatMap<'a> {
     pub value_label: &'a str,
 }
 
-const WIDTH: usize = 1200;
-const HEIGHT: usize = 620;
+pub(crate) const WIDTH: usize = 1200;
+/// Of one map.
+pub(crate) const HEIGHT: usize = 620;
 /// Left, top, right and bottom edge of the map.
-const MAP: [usize; 4] = [96, 56, 1050, 540];
+pub(crate) const MAP: [usize; 4] = [96, 56, 1050, 540];
 const INK: [u8; 3] = [30, 30, 34];
 const PAPER: [u8; 3] = [252, 252, 250];
 const NO_DATA: [u8; 3] = [190, 190, 190];
@@ -74,7 +75,7 @@ fn quantile(sorted: &[f32], q: f64) -> f32 {
 }
 
 /// Round positions for four to eight marks within a range.
-fn ticks((from, to): (f64, f64)) -> Vec<f64> {
+pub(crate) fn ticks((from, to): (f64, f64)) -> Vec<f64> {
     let (low, high) = (from.min(to), from.max(to));
     let raw = (high - low) / 6.0;
     if !(raw.is_finite() && raw > 0.0) {
@@ -86,12 +87,22 @@ fn ticks((from, to): (f64, f64)) -> Vec<f64> {
     (first..).map(|i| i as f64 * step).take_while(|v| *v <= high + 1e-9 * step).collect()
 }
 
-fn label(value: f64) -> String {
+pub(crate) fn label(value: f64) -> String {
     if value != 0.0 && !(1e-3..1e5).contains(&value.abs()) {
         return format!("{value:.1e}");
     }
     let text = format!("{value:.4}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// The colour of a value on the scale from `low` to `high`.
+pub(crate) fn colour(value: f32, low: f32, high: f32) -> [u8; 3] {
+    if !value.is_finite() {
+        return NO_DATA;
+    }
+    let span = if high > low { high - low } else { 1.0 };
+    let c = colorous::VIRIDIS.eval_continuous(f64::from(((value - low) / span).clamp(0.0, 1.0)));
+    [c.r, c.g, c.b]
 }
 
 impl HeatMap<'_> {
@@ -123,13 +134,7 @@ impl HeatMap<'_> {
             None => (quantile(&sorted, 0.005), quantile(&sorted, 0.995)),
         };
         let span = if high > low { high - low } else { 1.0 };
-        let colour = |v: f32| {
-            if !v.is_finite() {
-                return NO_DATA;
-            }
-            let c = colorous::VIRIDIS.eval_continuous(f64::from(((v - low) / span).clamp(0.0, 1.0)));
-            [c.r, c.g, c.b]
-        };
+        let colour = |v: f32| colour(v, low, high);
         let rows = self.values.len();
         for y in top..bottom {
             let Some(row) = self.values.get((y - top) * rows / (bottom - top)).filter(|r| !r.is_empty()) else {

@@ -53,6 +53,16 @@ impl Piece {
     pub(crate) fn words(&self) -> usize {
         self.mask.len()
     }
+
+    /// How many bits are cells of the column.
+    pub(crate) fn cells(&self) -> u64 {
+        self.mask.iter().map(|mask| u64::from(mask.count_ones())).sum()
+    }
+
+    /// How many of those are set in `words`.
+    pub(crate) fn count(&self, words: &[u64]) -> u64 {
+        words.iter().zip(&self.mask).map(|(word, mask)| u64::from((word & mask).count_ones())).sum()
+    }
 }
 
 /// What is being counted and what has been.

@@ -46,6 +46,12 @@ pub enum Error {
         /// Rows of the table.
         rows: u64,
     },
+    /// The confidence that an estimate should have is no probability between 0 and 1.
+    #[error("a confidence of {found} is not between 0 and 1")]
+    Confidence {
+        /// What was asked for.
+        found: f64,
+    },
     /// A structure file cannot be read.
     #[error("{path}: cannot be read")]
     Structure {
@@ -75,7 +81,9 @@ impl Error {
             Self::Table(casacore::Error::NoColumn { .. }) => {
                 Some("only Measurement Sets have flag statistics; is it another kind of table?")
             }
+            Self::Table(casacore::Error::NotTiled { .. }) => Some("estimates need tiles: count the flags instead"),
             Self::Table(error) => error.hint(),
+            Self::Confidence { .. } => Some("0.99 is a common one"),
             Self::Rows { .. } | Self::Unsettled { .. } => Some("try again when its writer has finished"),
             Self::Axes { .. } | Self::Reference { .. } => Some("the set is damaged: make it again from its source"),
             Self::Structure { .. } => Some("check its permissions"),

@@ -1,6 +1,6 @@
 //! Names and numbers from the subtables.
 
-use casacore::Table;
+use casacore::plain::Reader;
 
 use crate::Error;
 use crate::rowmap::RowMap;
@@ -14,7 +14,7 @@ pub(crate) const COLUMNS: [(&str, &[&str]); 4] = [
 ];
 
 /// See the [module](self).
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Labels {
     antennas: Vec<String>,
     fields: Vec<String>,
@@ -25,7 +25,7 @@ pub(crate) struct Labels {
 }
 
 impl Labels {
-    pub(crate) fn read(set: &Table) -> Result<Self, Error> {
+    pub(crate) fn read(set: &Reader) -> Result<Self, Error> {
         let names = |table: &str| -> Result<Vec<String>, Error> {
             let table = set.open_subtable(table)?;
             Ok(table.read_strings("NAME", 0..table.rows()?)?)
@@ -45,7 +45,7 @@ impl Labels {
     }
 
     /// Checks that every row's data description, and its polarisation, is there.
-    pub(crate) fn check(&self, set: &Table, map: &RowMap) -> Result<(), Error> {
+    pub(crate) fn check(&self, set: &Reader, map: &RowMap) -> Result<(), Error> {
         let at = |number: i32| usize::try_from(number).ok();
         for (number, class) in map.classes.iter().enumerate() {
             let value = class.data_description;

@@ -30,39 +30,44 @@
 //! # Two ways
 //!
 //! Where FLAG is one set of tiles ([`Way::Tiles`]), threads read tiles and count bits in columns by carry-save adders.
-//! Elsewhere ([`Way::Rows`]) rows come through casacore in chunks: any storage manager, cells of several shapes, cells
-//! without a value. Both give the same numbers.
+//! Elsewhere ([`Way::Rows`]) rows come in chunks: any storage manager, cells of several shapes, cells without a value. Both
+//! give the same numbers. Where the disk is slow, [`estimate`] reads some tiles and says how far off it may be.
 //!
 //! # Cost
 //!
-//! The rows' antennas, times and so on are read once through casacore and kept, compressed, while their files are unchanged;
+//! The rows' antennas, times and so on are read once and kept, compressed, while their files are unchanged;
 //! then FLAG is read once. Memory does not grow with the number of rows of a set whose rows repeat, and is at most 16 bytes a
 //! row otherwise.
 //!
 //! # What it refuses
 //!
 //! A set without a column or subtable that is needed, FLAG cells of more than two axes, a DATA_DESC_ID that is not there.
-//! Nothing is counted in part. casacore is not safe against damaged files: count foreign sets in a process that may die.
+//! Nothing is counted in part. casacore is asked only where `casacore::plain` and tiles do not go; it is not safe against
+//! damaged files: count foreign sets in a process that may die.
 
 mod cache;
 mod stats;
 mod verdict;
 
 mod count;
+mod estimate;
 mod labels;
 mod read;
 mod rowmap;
 mod slices;
 mod sums;
+mod touched;
 
 mod error;
 
 pub use cache::{CountOptions, FlagCache, count};
 pub use error::Error;
+pub use estimate::{Bounded, Estimate, EstimateOptions, estimate};
 pub use stats::{
     AntennaFlags, BaselineFlags, CorrelationFlags, Count, FieldFlags, FlagStats, Matrix, MatrixColumn, ScanFlags,
     Tally, TimeFlags, Way, WindowFlags,
 };
+pub use touched::Work;
 pub use verdict::{Assessment, ChannelRange, Thresholds, Verdict};
 
 /// Of the caches inside [`FlagCache`].

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use casacore::Table;
+use casacore::plain::Reader;
 
 use crate::Error;
 
@@ -60,7 +60,7 @@ pub(crate) struct Context {
 }
 
 /// Consecutive rows of one context whose pairs follow each other.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Run {
     start: u64,
     /// The pair of the first row.
@@ -78,7 +78,7 @@ pub(crate) struct Segment {
 }
 
 /// See the [module](self).
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct RowMap {
     pub(crate) rows: u64,
     /// Antenna numbers of the set, ascending.
@@ -107,7 +107,7 @@ pub(crate) enum Shapes {
 
 impl RowMap {
     /// Reads the map of the set's rows, with at most `time_bins` bins of time.
-    pub(crate) fn read(table: &Table, shapes: Shapes, time_bins: usize) -> Result<Self, Error> {
+    pub(crate) fn read(table: &Reader, shapes: Shapes, time_bins: usize) -> Result<Self, Error> {
         let _span = tracing::debug_span!("read rows", path = %table.path().display()).entered();
         match Builder::new(table, shapes, None).read(time_bins)? {
             Some(map) => Ok(map),
@@ -176,7 +176,7 @@ impl RowMap {
 }
 
 /// The first and the last TIME of the set.
-fn time_range(table: &Table) -> Result<(f64, f64), Error> {
+fn time_range(table: &Reader) -> Result<(f64, f64), Error> {
     let rows = table.rows()?;
     let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
     let mut times = vec![0.0; CHUNK.min(rows) as usize];
@@ -191,7 +191,7 @@ fn time_range(table: &Table) -> Result<(f64, f64), Error> {
 }
 
 struct Builder<'a> {
-    table: &'a Table,
+    table: &'a Reader,
     shapes: Shapes,
     /// The range and number of equal bins of time, where distinct times are too many.
     bins: Option<((f64, f64), usize)>,
@@ -222,7 +222,7 @@ struct Chunk {
 }
 
 impl Chunk {
-    fn read(&mut self, table: &Table, rows: Range<u64>, shapes: Shapes) -> Result<(), Error> {
+    fn read(&mut self, table: &Reader, rows: Range<u64>, shapes: Shapes) -> Result<(), Error> {
         let length = (rows.end - rows.start) as usize;
         for (name, column) in [
             ("ANTENNA1", &mut self.first),
@@ -258,7 +258,7 @@ impl Chunk {
 }
 
 impl<'a> Builder<'a> {
-    fn new(table: &'a Table, shapes: Shapes, bins: Option<((f64, f64), usize)>) -> Self {
+    fn new(table: &'a Reader, shapes: Shapes, bins: Option<((f64, f64), usize)>) -> Self {
         Self {
             table,
             shapes,

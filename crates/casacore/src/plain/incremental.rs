@@ -80,6 +80,11 @@ impl Incremental {
         Ok(Self { file, name, bucket_bytes, file_a_column: version < 3, endian, starts, buckets })
     }
 
+    /// How many rows the index has.
+    pub(super) fn rows(&self) -> Option<u64> {
+        self.starts.last().copied()
+    }
+
     /// Calls `each` for the values of one column, each with the rows that have it.
     pub(super) fn visit(
         &self,

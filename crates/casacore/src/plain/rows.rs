@@ -20,7 +20,8 @@ pub(super) fn of_lock(table: &Path) -> Result<Option<u64>> {
         Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    if bytes.len() < LIST + 4 {
+    // A file that was just made has the list alone, or nothing.
+    if bytes.is_empty() || bytes.len() == LIST {
         return Ok(None);
     }
     let mut c = Cursor::new(&path, &bytes).starting(LIST);

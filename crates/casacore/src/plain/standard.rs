@@ -85,6 +85,11 @@ impl Standard {
         Ok(Self { file, name, bucket_bytes, columns, indices })
     }
 
+    /// How many rows the index has.
+    pub(super) fn rows(&self) -> Option<u64> {
+        self.indices.first().map(|index| index.last_rows.last().map_or(0, |last| last + 1))
+    }
+
     /// The bytes of the index: within one bucket, or over a chain of them.
     fn index(
         file: &TableFile,

@@ -69,6 +69,20 @@ impl Store {
         }
     }
 
+    /// Refuses a table that says to have another number of rows than the manager has: rows would be missing or lost.
+    pub(super) fn check_rows(&self, rows: u64) -> Result<()> {
+        let found = match &self.buckets {
+            Buckets::Standard(standard) => standard.rows(),
+            Buckets::Incremental(incremental) => incremental.rows(),
+        };
+        match found {
+            Some(found) if found != rows => {
+                self.file().damaged(0, format!("it holds {found} rows and the table says to have {rows}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The file of arrays, opened when the first array is needed.
     pub(super) fn arrays(&self) -> Result<&ArrayFile> {
         if let Some(arrays) = self.arrays.get() {

@@ -120,7 +120,8 @@ impl PlainTable {
         &self.path
     }
 
-    /// The number of rows, as casacore finds it: that of `table.lock`, or else of `table.dat`. Read once.
+    /// The number of rows, as casacore finds it: that of `table.lock`, or else of `table.dat`, which storage managers must
+    /// confirm then: it may be an old one. Read once.
     ///
     /// # Errors
     ///
@@ -129,7 +130,15 @@ impl PlainTable {
         if let Some(&rows) = self.rows.get() {
             return Ok(rows);
         }
-        let rows = rows::of_lock(&self.path)?.unwrap_or(self.dat.rows);
+        let rows = match rows::of_lock(&self.path)? {
+            Some(rows) => rows,
+            None => {
+                for at in 0..if self.dat.separate_files { self.dat.managers.len() } else { 0 } {
+                    self.store(at)?.map_or(Ok(()), |store| store.check_rows(self.dat.rows))?;
+                }
+                self.dat.rows
+            }
+        };
         Ok(*self.rows.get_or_init(|| rows))
     }
 
@@ -255,6 +264,7 @@ impl PlainTable {
             return self.dat.keywords(None).damaged(found);
         };
         let Some(store) = self.store(at)? else { return Err(no(NotPlain::Manager(self.dat.managers[at].0.clone()))) };
+        store.check_rows(self.rows()?)?;
         let cell = self.cell(column)?;
         let values = match &cell {
             Cell::Fixed(shape) if shape.is_empty() => 0,

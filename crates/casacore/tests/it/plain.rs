@@ -549,6 +549,31 @@ fn read_all(path: &Path) -> casacore::Result<()> {
     first
 }
 
+/// casacore keeps the number of rows of a table that grew in `table.lock` alone. Where that is lost, an old number would
+/// hide rows.
+#[test]
+fn a_lost_number_of_rows_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    for manager in [Manager::standard("s", Bucket::Default), Manager::incremental("i", 0)] {
+        let path = folder.path().join(format!("{}.tab", manager.name));
+        let layout = Layout::new().column(ColumnDesc::scalar("N", DataType::I32));
+        layout.manager(manager.holding(["N"])).create(&path, 2).unwrap().close().unwrap();
+        let old = fs::read(path.join("table.dat")).unwrap();
+        let mut table = Table::open_rw(&path).unwrap();
+        table.add_rows(3).unwrap();
+        table.close().unwrap();
+        fs::write(path.join("table.dat"), old).unwrap();
+        assert_eq!(PlainTable::open(&path).unwrap().rows().unwrap(), 5);
+        let lock = fs::OpenOptions::new().write(true).open(path.join("table.lock")).unwrap();
+        for length in (0..lock.metadata().unwrap().len()).rev() {
+            lock.set_len(length).unwrap();
+            let table = PlainTable::open(&path).unwrap();
+            assert!(matches!(table.rows(), Err(Error::Damaged { .. })), "cut to {length}");
+            assert!(table.read_vec::<i32>("N", 0..2).is_err());
+        }
+    }
+}
+
 /// A casacore handle that has a table open for writing is no obstacle.
 #[test]
 fn beside_an_open_handle() {

@@ -3,7 +3,9 @@
 
 mod cache;
 mod counts;
+mod estimate;
 mod plain;
 #[expect(unreachable_pub, reason = "the doctest includes it too")]
 mod set;
+mod touched;
 mod verdict;

@@ -61,8 +61,8 @@ fn counts(document: &Value) -> Value {
 fn judge(work: &Work, set: &str, sound: Option<&[Value; 3]>) -> Result<String, String> {
     let asked = [
         ask(work, set, &["meta", "--no-cache"])?,
-        ask(work, set, &["flags"])?,
-        ask(work, set, &["flags", "--through-casacore"])?,
+        ask(work, set, &["flags", "--no-cache"])?,
+        ask(work, set, &["flags", "--no-cache", "--through-casacore"])?,
     ];
     if let [_, Answer::Given(tiles), Answer::Given(rows)] = &asked
         && counts(tiles) != counts(rows)
@@ -149,12 +149,11 @@ fn sets_with_wrong_bytes() {
     work.convert(&["--windows", "subband"]).expect(0);
     let set = format!("out/{GROUP}.ms");
     let all = files(&work.set());
-    let sound = [&["meta", "--no-cache"][..], &["flags"], &["flags", "--through-casacore"]].map(|command| {
-        match ask(&work, &set, command).expect("an orderly end") {
+    let sound = [&["meta", "--no-cache"][..], &["flags", "--no-cache"], &["flags", "--no-cache", "--through-casacore"]]
+        .map(|command| match ask(&work, &set, command).expect("an orderly end") {
             Answer::Given(document) => *document,
             Answer::Refused(how) => panic!("a sound set: {how}"),
-        }
-    });
+        });
     // Only the visibilities are that long, and neither command reads them.
     let size = |path: &PathBuf| path.metadata().map_or(0, |m| m.len());
     let visibilities = all.iter().max_by_key(|path| size(path)).expect("files").clone();
