@@ -101,7 +101,7 @@ def wsclean_image(prefix: Path, centre_deg: tuple[float, float], offset_pixels: 
 
 def wsclean_predict(ms: Path, prefix: Path) -> float:
     start = time.perf_counter()
-    run(["wsclean", "-quiet", "-predict", "-use-wgridder", "-j", "2", "-name", str(prefix), str(ms)])
+    run(["wsclean", "-quiet", "-predict", "-reorder", "-use-wgridder", "-j", "2", "-name", str(prefix), str(ms)])
     return time.perf_counter() - start
 
 
@@ -181,6 +181,14 @@ def vectorised_column(ms: Path, ra_deg: float, dec_deg: float, jy: float) -> Non
         whole[:] = model[:, :, None]
         t.putcol("MODEL_DATA", whole)
         t.flush()
+
+
+def as_one_field(ms: Path) -> None:
+    """All rows of one field, since WSClean predicts one at a time."""
+    from casacore.tables import table
+
+    with table(str(ms), readonly=False, ack=False) as t:
+        t.putcol("FIELD_ID", np.zeros(t.nrows(), dtype=np.int32))
 
 
 def add_imaging_columns(ms: Path) -> None:

@@ -16,6 +16,7 @@ use crate::{
   contimg model a.ms --sky calibrators.txt                    a source list of WSClean, DP3 or BBS, a CSV, a CASA component list
   contimg model a.ms --source 05:42:36.1,+49:51:07,22.5       one point source of 22.5 Jy
   contimg model a.ms b.ms --sky sky.csv --beam airy --check   two sets, apparent fluxes, and how well DATA agrees
+  contimg model a.ms --db products.sqlite --catalogue NVSS --radius 1.5 --min-flux 0.05 --beam airy
   contimg model a.ms --sky sky.csv --field 3~5 --window 0 --add
   contimg model a.ms --sky outliers.csv --subtract            CORRECTED_DATA less the model; made from DATA when absent
   contimg model a.ms --check                                  nothing is written: DATA against MODEL_DATA as it is
@@ -85,6 +86,21 @@ pub(crate) struct SkyArgs {
     /// and the frequency of the flux. May be repeated.
     #[arg(long, value_name = "RA,DEC,JY[,INDEX,MHZ]", help_heading = "Sky", allow_hyphen_values = true)]
     pub source: Vec<SourceArg>,
+    /// A products database whose catalogues are searched around each selected field's phase centre.
+    #[arg(long, value_name = "FILE", help_heading = "Sky")]
+    pub db: Option<PathBuf>,
+    /// With --db: only of this catalogue.
+    #[arg(long, value_name = "NAME", help_heading = "Sky", requires = "db")]
+    pub catalogue: Option<String>,
+    /// With --db: how far around, degrees.
+    #[arg(long, default_value_t = 2.0, value_name = "DEGREES", help_heading = "Sky", requires = "db")]
+    pub radius: f64,
+    /// With --db: around this ICRS direction instead of the phase centres.
+    #[arg(long, value_name = "RA,DEC", help_heading = "Sky", requires = "db", allow_hyphen_values = true)]
+    pub around: Option<DirectionArg>,
+    /// With --db: no fainter sources, jansky.
+    #[arg(long, value_name = "JY", help_heading = "Sky", requires = "db")]
+    pub min_flux: Option<f64>,
     /// The primary beam through which intrinsic fluxes are seen. Without it, fluxes are taken as apparent ones.
     #[arg(long, value_enum, value_name = "BEAM", help_heading = "Sky")]
     pub beam: Option<BeamArg>,
@@ -94,6 +110,18 @@ pub(crate) struct SkyArgs {
     /// Where the dishes point, ICRS [default: to each field's phase centre].
     #[arg(long, value_name = "RA,DEC", help_heading = "Sky", requires = "beam", allow_hyphen_values = true)]
     pub pointing: Option<DirectionArg>,
+}
+
+impl SkyArgs {
+    /// Whether anything is to be predicted.
+    pub(crate) fn is_given(&self) -> bool {
+        self.db.is_some() || !(self.sky.is_empty() && self.source.is_empty())
+    }
+
+    /// Whether each set has a sky of its own: the sources around its phase centres.
+    pub(crate) fn is_of_each_set(&self) -> bool {
+        self.db.is_some() && self.around.is_none()
+    }
 }
 
 /// Which rows.

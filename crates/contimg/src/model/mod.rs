@@ -5,6 +5,7 @@
 //! column is the old one until all of the new one is on the disk.
 
 mod args;
+mod catalogue;
 mod component_list;
 mod pass;
 mod residual;
@@ -38,7 +39,7 @@ use crate::supervise::Stop;
 /// some room.
 const BASE_BYTES: u64 = 40 << 20;
 /// A thread's block of one column is no longer: more would not be faster.
-const BLOCK_BYTES: u64 = 4 << 20;
+const BLOCK_BYTES: u64 = 1 << 20;
 
 pub(crate) fn run(args: &ModelArgs) -> Result<ExitCode, Failure> {
     if !(args.wait.is_finite() && (0.0..1e9).contains(&args.wait)) {
@@ -49,19 +50,22 @@ pub(crate) fn run(args: &ModelArgs) -> Result<ExitCode, Failure> {
             .hint(format!("{} is the least", Bytes(BASE_BYTES + (8 << 20))))
     })?;
     let caching = if args.no_cache { Caching::Off } else { Caching::Bytes(room / 2) };
-    let mut sky = Sky::read(&args.sky, caching)?;
-    if sky.is_none() && !args.check {
-        return Err(Failure::new(Class::Usage, "there is no sky to predict")
-            .hint("give --sky FILE or --source RA,DEC,JY; --check alone compares DATA with MODEL_DATA as it is"));
+    let given = args.sky.is_given();
+    if !given && !args.check {
+        return Err(Failure::new(Class::Usage, "there is no sky to predict").hint(
+            "give --sky FILE, --source RA,DEC,JY or --db FILE; --check alone compares DATA with MODEL_DATA as it is",
+        ));
     }
-    if sky.is_none() && args.add {
+    if !given && args.add {
         return Err(Failure::new(Class::Usage, "--add without a sky").hint("give --sky FILE or --source RA,DEC,JY"));
     }
+    let shared = given && !args.sky.is_of_each_set();
+    let mut sky = if shared { Some(Sky::read(&args.sky, caching, &[])?) } else { None };
     let stop = Stop::listen().map_err(|e| Failure::io(Class::Worker, "cannot listen for signals", &e))?;
     let cache = MsMetaCache::default();
     let (mut documents, mut worst) = (Vec::new(), None);
     for path in &args.sets {
-        let mut work = Work { args, path, room, cache: &cache, stop: &stop };
+        let mut work = Work { args, path, room, caching, cache: &cache, stop: &stop };
         match work.run(sky.as_mut()) {
             Ok(report) if args.json => documents.push(report.document(path)),
             Ok(report) => report.print(path),
@@ -98,6 +102,7 @@ struct Work<'a> {
     path: &'a Path,
     /// Bytes for blocks and for what the predictor keeps.
     room: u64,
+    caching: Caching,
     cache: &'a MsMetaCache,
     stop: &'a Stop,
 }
@@ -107,6 +112,13 @@ impl Work<'_> {
         let started = Instant::now();
         ms_columns::recover(self.path).map_err(|e| Failure::of_columns(&e))?;
         let set = Set::open(self.cache, self.path, self.args)?;
+        let mut own = None;
+        let sky = match sky {
+            None if self.args.sky.is_given() => {
+                Some(own.insert(Sky::read(&self.args.sky, self.caching, &set.centres()?)?))
+            }
+            shared => shared,
+        };
         let mut report = match sky {
             Some(sky) => self.write(&set, sky)?,
             None => self.check(&set)?,
@@ -308,6 +320,7 @@ impl Report {
             "rows": { "selected": self.passed.rows, "total": self.total },
             "visibilities": self.passed.visibilities,
             "fields": self.fields,
+            "components": self.components,
             "generation": self.committed.as_ref().and_then(|c| c.generations.first()).map(|(_, number)| number),
             "bytes": self.committed.as_ref().map(|c| c.bytes),
             "computed": self.counts.map(|c| json!({

@@ -75,6 +75,21 @@ impl Set {
         })
     }
 
+    /// The selected fields' phase centres in ICRS, each once.
+    pub(crate) fn centres(&self) -> Result<Vec<Direction>, Failure> {
+        let mut centres: Vec<Direction> = Vec::new();
+        let usable =
+            self.field_selected.iter().zip(&self.unusable).map(|(selected, reason)| *selected && reason.is_none());
+        for (field, _) in self.fields.iter().zip(usable).filter(|(_, usable)| *usable) {
+            let icrs =
+                astrometry::convert(field.phase_centre, Frame::Icrs).map_err(|e| Failure::of(Class::Input, &e))?;
+            if !centres.contains(&icrs) {
+                centres.push(icrs);
+            }
+        }
+        Ok(centres)
+    }
+
     /// Says when rows are named that the set does not have.
     pub(crate) fn check_rows(&self, path: &Path, rows: u64) -> Result<(), Failure> {
         match &self.rows {

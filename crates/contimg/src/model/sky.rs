@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use calib_model::{Beam, Caching, Component, Frame, Options, Position, Predictor, SkyModel};
+use calib_model::{Beam, Caching, Component, Direction, Frame, Options, Position, Predictor, SkyModel};
 
 use super::args::SkyArgs;
-use super::component_list;
+use super::{catalogue, component_list};
 use crate::failure::{Class, Failure};
 
 /// Source lists are text; nobody writes longer ones.
@@ -24,8 +24,8 @@ pub(crate) struct Sky {
 }
 
 impl Sky {
-    /// Reads all that `args` name. `None` when they name nothing.
-    pub(crate) fn read(args: &SkyArgs, caching: Caching) -> Result<Option<Self>, Failure> {
+    /// Reads all that `args` name. `centres`: where catalogues are searched, ICRS, unless `--around` says it.
+    pub(crate) fn read(args: &SkyArgs, caching: Caching, centres: &[Direction]) -> Result<Self, Failure> {
         let beam = match args.beam {
             None => Beam::None,
             Some(_) if !(args.dish.is_finite() && args.dish > 0.0) => {
@@ -43,12 +43,15 @@ impl Sky {
             origins.push(format!("{} from --source", counted(args.source.len())));
             components.extend(args.source.iter().map(|source| source.0.clone()));
         }
-        if components.is_empty() {
-            return Ok(None);
+        if let Some(path) = &args.db {
+            let around = args.around.map(|at| at.0);
+            let found = catalogue::sources(args, path, around.as_ref().map_or(centres, std::slice::from_ref))?;
+            origins.push(format!("{} from {}", counted(found.len()), path.display()));
+            components.extend(found);
         }
         // The numbers are checked before any set is touched.
         SkyModel::new(components.clone()).map_err(|error| of_model(&error))?;
-        Ok(Some(Self { components, origins, beam, caching, predictors: Vec::new() }))
+        Ok(Self { components, origins, beam, caching, predictors: Vec::new() })
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -202,6 +202,38 @@ fn data_are_compared_with_the_model() {
     assert!(text.contains("largest residual") && text.contains("window"), "{text}");
 }
 
+/// Sources of a catalogue around the phase centres, by radius and flux.
+#[test]
+fn a_catalogue_is_searched() {
+    let work = scene();
+    let ms = name(&work);
+    let db = work.path().join("products.sqlite");
+    let source = |name: &str, ra_deg, dec_deg, flux_jy| products_db::SkySource {
+        catalogue: "NVSS".into(),
+        name: name.into(),
+        ra_deg,
+        dec_deg,
+        flux_jy,
+        freq_hz: Some(1.4e9),
+        spectral_index: None,
+        major_arcsec: None,
+        minor_arcsec: None,
+        pa_deg: None,
+    };
+    let near = [source("a", 7.9, 54.6, 2.5), source("faint", 7.8, 54.5, 0.01), source("far", 20.0, 54.5, 9.0)];
+    products_db::Writer::create(&db).and_then(|mut writer| writer.upsert(&near)).expect("a database");
+    let look = ["model", &ms, "--db", "products.sqlite", "--radius", "1.5", "--min-flux", "0.1"];
+    let report = work.run(&[&look[..], &["--catalogue", "NVSS", "--json"]].concat()).expect(0).json();
+    assert_eq!(report["sets"][0]["components"], 1, "{report:#}");
+    let found = read(&work.set(), "MODEL_DATA");
+    work.run(&["model", &ms, "--source", "7.9,54.6,2.5"]).expect(0);
+    assert_eq!(found, read(&work.set(), "MODEL_DATA"));
+    work.run(&[&look[..], &["--catalogue", "VLSS"]].concat()).expect(1).says("VLSS").says("hint:");
+    work.run(&["model", &ms, "--db", "absent.sqlite"]).expect(1).says("absent.sqlite").says("hint:");
+    let around = work.run(&[&look[..], &["--around", "20,54.5", "--json"]].concat()).expect(0).json();
+    assert_eq!(around["sky"]["components"], 1, "{around:#}");
+}
+
 /// Whatever is wrong is said, with what to do, and the set is as it was.
 #[test]
 fn bad_input_changes_nothing() {
