@@ -1,8 +1,8 @@
 //! Tables are created as asked: columns, managers, keywords, subtables.
 
 use casacore::{
-    Array, Bucket, Cell, ColumnDesc, Complex64, DataType, Endian, Layout, Manager, Record, Table, TableInfo, Value,
-    Values,
+    Array, Bucket, Cell, ColumnDesc, Complex64, DataType, Endian, Error, Layout, Manager, OpenOptions, Record, Table,
+    TableInfo, Value, Values,
 };
 
 fn layout() -> Layout {
@@ -140,4 +140,35 @@ fn subtables_move_with_their_table() {
     let moved = moved.canonicalize().unwrap();
     assert_eq!(subtables, [("ANTENNA".into(), moved.join("ANTENNA")), ("FIELD".into(), moved.join("FIELD"))]);
     assert_eq!(table.open_subtable("ANTENNA").unwrap().read_strings("NAME", 0).unwrap(), ["changed"]);
+}
+
+/// Only the tiles of the new column are emptied: the others hold somebody's values.
+#[test]
+fn a_column_added_as_holes_takes_no_blocks_and_leaves_the_others() {
+    use std::os::unix::fs::MetadataExt;
+
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let path = folder.path().join("small.ms");
+    let rows = 4096_u64;
+    let cell = [64, 2];
+    let column = |name: &str| ColumnDesc::fixed(name, DataType::F32, cell).indirect();
+    let mut table = Layout::new()
+        .column(column("DATA"))
+        .manager(Manager::tiled_column("TiledDATA", [64, 64, 2]).holding(["DATA"]))
+        .create(&path, rows)
+        .expect("create");
+    let values: Vec<f32> = (0..rows as usize * 128).map(|i| i as f32).collect();
+    table.write("DATA", 0..rows, &values).expect("write");
+    table.close().expect("close");
+
+    let mut table = OpenOptions::new().write(true).new_columns_as_holes().open(&path).expect("open");
+    table.add_columns(&[column("MODEL")], Manager::tiled_column("TiledMODEL", [64, 64, 2])).expect("add");
+    assert!(matches!(table.write("MODEL", 0..1, &[0.0_f32; 128]), Err(Error::ReadOnly { .. })));
+    table.close().expect("close");
+
+    let table = Table::open(&path).expect("open");
+    assert_eq!(table.read_vec::<f32>("DATA", 0..rows).expect("read"), values);
+    assert!(table.read_vec::<f32>("MODEL", 0..rows).expect("read").iter().all(|&value| value == 0.0));
+    let tiles = std::fs::metadata(path.join("table.f1_TSM0")).expect("tiles");
+    assert_eq!((tiles.len(), tiles.blocks()), (rows * 512, 0), "a hole of full length");
 }
