@@ -69,7 +69,9 @@ impl Failure {
             _ => Class::Input,
         };
         let mut failure = Self::of(class, error);
-        failure.hint = error.hint().map(ToOwned::to_owned).or(failure.hint);
+        let is_missing = matches!(error, E::Table(casacore::Error::NoColumn { .. }));
+        let own = is_missing.then_some("`contimg meta` lists the columns that there are").or(error.hint());
+        failure.hint = own.map(ToOwned::to_owned).or(failure.hint);
         failure
     }
 

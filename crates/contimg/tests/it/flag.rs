@@ -79,7 +79,7 @@ fn what_cannot_be_meant_is_refused_with_a_hint() {
     work.run(&["flag", &set, "--sigmas=-1"]).expect(2).says("sigmas");
     work.run(&["flag", &set, "--fill", "2"]).expect(2).says("fill");
     work.run(&["flag", &set, "--save", "../x"]).expect(2).says("hint:");
-    work.run(&["flag", &set, "--column", "CORRECTED_DATA"]).expect(1).says("CORRECTED_DATA");
+    work.run(&["flag", &set, "--column", "CORRECTED_DATA"]).expect(1).says("CORRECTED_DATA").says("hint:");
     work.run(&["flag", &set, "--save", "mine"]).expect(0);
     work.run(&["flag", &set, "--save", "mine"]).expect(2).says("already");
     work.run(&["flag", &set, "--delete", "mine"]).expect(0);
