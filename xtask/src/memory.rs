@@ -1,4 +1,4 @@
-//! `cargo xtask memory`: peak memory of conversions against `benches/budgets.toml`.
+//! `cargo xtask memory`: peak memory of conversions and models against `benches/budgets.toml`.
 //!
 //! Generated groups are converted by the release program as a user would, and the sum of PSS over its process tree is
 //! sampled. For 2 and for 4 polarisations: default settings, `--memory 64MiB`, and a group with twice the integrations.
@@ -99,6 +99,8 @@ struct Budget {
     memory_option_mib: u32,
     memory_option_tolerance: f64,
     growth: f64,
+    model_peak_mib: f64,
+    model_growth: f64,
 }
 
 impl Budget {
@@ -108,23 +110,24 @@ impl Budget {
         Self::parse(&text, size).map_err(|what| {
             Problem::new(
                 format!("{}: {what}", path.display()),
-                "every size has a table [convert.SIZE] with four numbers",
+                "every size has a table [convert.SIZE] with four numbers and a table [model.SIZE] with two",
             )
         })
     }
 
     fn parse(text: &str, size: &str) -> Result<Self, String> {
         let all: toml::Table = text.parse().map_err(|error: toml::de::Error| error.to_string())?;
-        let table = all
-            .get("convert")
-            .and_then(|convert| convert.get(size))
-            .ok_or_else(|| format!("there is no budget for the size `{size}`"))?;
-        let number = |name: &str| {
-            let value = table.get(name).ok_or_else(|| format!("[convert.{size}] lacks `{name}`"))?;
-            let integer = value.as_integer().and_then(|value| i32::try_from(value).ok()).map(f64::from);
-            value.as_float().or(integer).ok_or_else(|| format!("[convert.{size}] `{name}` is not a number"))
+        let table = |of: &str| {
+            let table = all.get(of).and_then(|sizes| sizes.get(size));
+            table.ok_or_else(|| format!("there is no budget [{of}.{size}]"))
         };
-        let memory_option = table.get("memory_option_mib").and_then(toml::Value::as_integer);
+        let number_of = |of: &str, name: &str| {
+            let value = table(of)?.get(name).ok_or_else(|| format!("[{of}.{size}] lacks `{name}`"))?;
+            let integer = value.as_integer().and_then(|value| i32::try_from(value).ok()).map(f64::from);
+            value.as_float().or(integer).ok_or_else(|| format!("[{of}.{size}] `{name}` is not a number"))
+        };
+        let number = |name: &str| number_of("convert", name);
+        let memory_option = table("convert")?.get("memory_option_mib").and_then(toml::Value::as_integer);
         Ok(Self {
             peak_mib: number("peak_mib")?,
             memory_option_mib: memory_option
@@ -132,6 +135,8 @@ impl Budget {
                 .ok_or_else(|| format!("[convert.{size}] lacks a whole `memory_option_mib`"))?,
             memory_option_tolerance: number("memory_option_tolerance")?,
             growth: number("growth")?,
+            model_peak_mib: number_of("model", "peak_mib")?,
+            model_growth: number_of("model", "growth")?,
         })
     }
 }
@@ -165,13 +170,18 @@ fn measure(options: &Options, budget: &Budget, pols: u32, rows: &mut Vec<Row>) -
     let memory = format!("{}MiB", budget.memory_option_mib);
 
     let default = convert(options, &group, &[])?;
+    let model_default = model(options)?;
     let small = convert(options, &group, &["--memory", &memory])?;
     discard(options, &group);
     let group = make_group(options, pols, 2 * TIMES)?;
     let double = convert(options, &group, &[])?;
     discard(options, &group);
+    let model_double = model(options)?;
+    remove(&options.scratch.join("out"))?;
 
-    let growth = double.peak_pss_bytes as f64 / default.peak_pss_bytes as f64 - 1.0;
+    let growth_of =
+        |double: &Watched, single: &Watched| double.peak_pss_bytes as f64 / single.peak_pss_bytes as f64 - 1.0;
+    let (growth, model_growth) = (growth_of(&double, &default), growth_of(&model_double, &model_default));
     let peak = |what: &str, watched, mib| Row {
         what: format!("{pols} polarisations, {what}"),
         found: Found::Peak(watched),
@@ -185,6 +195,13 @@ fn measure(options: &Options, budget: &Budget, pols: u32, rows: &mut Vec<Row>) -
         what: format!("{pols} polarisations, growth with twice the integrations"),
         found: Found::Growth(growth),
         limit: budget.growth,
+    });
+    rows.push(peak("a model in the set", model_default, budget.model_peak_mib));
+    rows.push(peak("a model in the set of twice the integrations", model_double, budget.model_peak_mib));
+    rows.push(Row {
+        what: format!("{pols} polarisations, growth of the model's with twice the integrations"),
+        found: Found::Growth(model_growth),
+        limit: budget.model_growth,
     });
     Ok(())
 }
@@ -213,25 +230,42 @@ fn make_group(options: &Options, pols: u32, times: u32) -> Result<PathBuf, Probl
     Ok(folder)
 }
 
-/// Converts the group and removes the Measurement Set.
+/// Predicts a source into the Measurement Set that is there, and compares the data with it.
+fn model(options: &Options) -> Result<Watched, Problem> {
+    let out = options.scratch.join("out");
+    let mut sets = fs::read_dir(&out).map_err(failed_in(&out))?.flatten().map(|entry| entry.path());
+    let set = sets.find(|path| path.extension().is_some_and(|e| e == "ms")).ok_or_else(|| {
+        Problem::new(format!("{}: no Measurement Set", out.display()), "the conversion's message is above")
+    })?;
+    let mut command = Command::new(workspace::target_folder()?.join("release/contimg"));
+    // Where the meridian is at the fixtures' time.
+    command.arg("model").arg(set).args(["--source", "8,54.5,2.5,-0.7,1400", "--check", "--quiet"]);
+    measured(options, command)
+}
+
+/// Converts the group; the Measurement Set stays until the next conversion.
 fn convert(options: &Options, group: &Path, extra: &[&str]) -> Result<Watched, Problem> {
     let out = options.scratch.join("out");
     remove(&out)?;
-    let log = options.scratch.join("convert.log");
-    let log_file = File::create(&log).map_err(failed_in(&log))?;
     let mut command = Command::new(workspace::target_folder()?.join("release/contimg"));
     command.arg("convert").arg(group).arg("--out").arg(&out).args(extra).args(["--quiet", "--no-cache"]);
+    measured(options, command)
+}
+
+/// Runs a command to its end and samples its memory.
+fn measured(options: &Options, mut command: Command) -> Result<Watched, Problem> {
+    let log = options.scratch.join("measured.log");
+    let log_file = File::create(&log).map_err(failed_in(&log))?;
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log_file);
     eprintln!("$ {}", workspace::shown(&command));
     let watched = watch(&mut command, options.interval).map_err(|error| workspace::cannot_start(&command, &error))?;
     if !watched.status.success() {
         let said = fs::read_to_string(&log).unwrap_or_default();
         return Err(Problem::new(
-            format!("the conversion failed ({}); it says:\n{}", watched.status, said.trim()),
-            "a budget can be measured only when the conversion works",
+            format!("the command failed ({}); it says:\n{}", watched.status, said.trim()),
+            "a budget can be measured only when the command works",
         ));
     }
-    remove(&out)?;
     Ok(watched)
 }
 
