@@ -11,6 +11,7 @@ mod crash;
 mod database;
 mod levels;
 mod memory;
+mod night;
 mod problem;
 mod process_tree;
 mod setup;
@@ -37,6 +38,7 @@ Usage: cargo xtask TASK [ARGUMENTS]
   bench [ARGS]      benchmarks, the plain way beside ours (see `cargo xtask bench --help`)
   memory [ARGS]     peak memory of conversions against benches/budgets.toml (see `cargo xtask memory --help`)
   compare [ARGS]    against pyuvdata, WSClean and CASA (see `cargo xtask compare --help`)
+  night [ARGS]      what running a night costs: empty stages, two cores, memory budgets (see `cargo xtask night --help`)
   crash [ARGS]      bad input, full disks, signals and kills, many times (see `cargo xtask crash --help`)
   stale [ARGS]      look-ups mixed with changes by others: no answer may be stale (`--help`; with `--tiles`, about FITS tiles)
 
@@ -70,6 +72,7 @@ fn main() -> ExitCode {
         "crash" => crash::run(args),
         "stale" if args.iter().any(|a| a == "--tiles") => stale_tiles::run(args),
         "stale" => stale::run(args),
+        "night" => night::run(args),
         "tidy" => tidy::run(args),
         "ci" => check::run(args),
         "help" | "--help" | "-h" => {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use publish::Owner;
 
 use crate::budget::{Budget, Claims, HEAD_MEMORY, Measured, Need};
+use crate::cgroup::RunGroup;
 use crate::decide::{Decision, Known};
 use crate::error::Error;
 use crate::event::{Event, Summary};
@@ -132,6 +133,7 @@ struct Engine<'a> {
     /// The disk is full: nothing new is begun.
     halted: bool,
     used: Option<Instant>,
+    cgroup: Option<RunGroup>,
 }
 
 struct Running {
@@ -199,6 +201,7 @@ impl<'a> Engine<'a> {
             disk: (None, 0),
             halted: false,
             used: None,
+            cgroup: RunGroup::make(options.budget.memory.saturating_sub(HEAD_MEMORY)),
         })
     }
 
@@ -544,6 +547,7 @@ impl<'a> Engine<'a> {
             key: concrete.key.clone(),
             inputs,
             exit_codes: stage.exit_codes.clone(),
+            cgroup: self.cgroup.as_ref().map(|group| group.folder().to_owned()),
             limits: Limits {
                 memory: need.memory,
                 cores: need.cores,

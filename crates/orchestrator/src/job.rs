@@ -40,6 +40,8 @@ pub(crate) struct Job {
     pub inputs: Signatures,
     /// What exit codes mean.
     pub exit_codes: BTreeMap<String, Class>,
+    /// The run's control group, where there is one.
+    pub cgroup: Option<PathBuf>,
     /// Limits.
     pub limits: Limits,
 }

@@ -47,6 +47,7 @@ mod resource;
 mod worker;
 
 mod budget;
+mod cgroup;
 mod decide;
 mod error;
 mod event;

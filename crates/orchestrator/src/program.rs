@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use crate::cgroup::AttemptGroup;
 use crate::failure::{Class, Failure, signal_name};
 use crate::job::{Job, Message};
 use crate::tree;
@@ -19,6 +20,8 @@ use crate::worker::{is_full, pauses, tell};
 
 /// The processes are looked at so often.
 const LOOK: Duration = Duration::from_millis(40);
+/// Most programs that end before this cannot have taken much.
+const FIRST_LOOK: Duration = Duration::from_millis(15);
 /// The head hears of it so often.
 const TELL: Duration = Duration::from_millis(200);
 /// What is kept of a program's output: its beginning in the log, and its end in the log and the record.
@@ -43,6 +46,7 @@ pub(crate) struct Programs<'a> {
     used: &'a mut Used,
     deadline: Instant,
     told: Instant,
+    group: Option<AttemptGroup>,
 }
 
 /// Why the watch ended a program.
@@ -62,7 +66,7 @@ impl<'a> Programs<'a> {
     ) -> Self {
         let now = Instant::now();
         let deadline = now + Duration::try_from_secs_f64(job.limits.seconds).unwrap_or(Duration::from_secs(1 << 30));
-        Self { job, scratch, out, log, stop, used, deadline, told: now }
+        Self { job, scratch, out, log, stop, used, deadline, told: now, group: None }
     }
 
     /// Runs one program to its end.
@@ -149,7 +153,7 @@ impl<'a> Programs<'a> {
         let limits = self.job.limits;
         let mut looks = 0_u32;
         loop {
-            match receiver.recv_timeout(LOOK) {
+            match receiver.recv_timeout(if looks == 0 { FIRST_LOOK } else { LOOK }) {
                 Ok(Ok(status)) => return Ok(Ended::ByItself(status)),
                 Ok(Err(error)) => {
                     return Err(Failure::new(Class::Lost, format!("its end cannot be waited for: {error}")));
@@ -160,7 +164,9 @@ impl<'a> Programs<'a> {
                 Err(RecvTimeoutError::Timeout) => {}
             }
             looks += 1;
-            let usage = tree::usage(&tree::descendants(), limits.memory / 10 * 8);
+            let pids = tree::descendants();
+            self.put_into_group(&pids);
+            let usage = tree::usage(&pids, limits.memory / 10 * 8);
             self.used.peak_memory = self.used.peak_memory.max(usage.memory);
             if self.told.elapsed() >= TELL {
                 self.told = Instant::now();
@@ -181,6 +187,18 @@ impl<'a> Programs<'a> {
                 continue;
             };
             return Ok(Ended::Because(reason.0, reason.1));
+        }
+    }
+
+    /// Puts processes into the attempt's control group, where there can be one. It is made at the first look, since that takes
+    /// the kernel longer than many a program runs; without one, the watch alone keeps the limit.
+    fn put_into_group(&mut self, pids: &BTreeSet<u32>) {
+        let Some(run) = self.job.cgroup.as_deref() else { return };
+        if self.group.is_none() {
+            self.group = AttemptGroup::make(run, self.job.limits.memory).ok();
+        }
+        if let Some(group) = &mut self.group {
+            group.take_in(pids);
         }
     }
 
@@ -214,6 +232,11 @@ impl<'a> Programs<'a> {
     fn of_status(&self, status: ExitStatus, program: &str) -> Option<Failure> {
         if status.success() {
             return None;
+        }
+        if self.group.as_ref().is_some_and(|group| group.ended() > 0) {
+            let given = crate::Bytes(self.job.limits.memory);
+            let message = format!("its processes took more memory than the {given} that they were given");
+            return Some(Failure::new(Class::Memory, message));
         }
         let full = match self.disk_excess() {
             Some(message) => Some(message),

@@ -4,6 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use casacore::Table;
 use clap::Subcommand;
+use fits_header_cache::{Area, FitsFile, Pixels};
 use vis_types::Complex32;
 
 use crate::{
@@ -21,12 +22,64 @@ pub(crate) struct CheckArgs {
 enum What {
     /// A column of visibilities: it is there, and of its unflagged values at least one in a hundred is not zero.
     Column { set: PathBuf, column: String },
+    /// An image: its pixels are there, most are finite, and they are not all the same.
+    Image { image: PathBuf },
+    /// The sources of a sky model that lie in an image: each is found there, at its place and with its flux.
+    Sources {
+        image: PathBuf,
+        /// The sky model.
+        #[arg(long)]
+        sky: PathBuf,
+        /// A source may be off by this part of the beam.
+        #[arg(long, default_value_t = 0.2)]
+        beams: f64,
+        /// Its flux may be off by this part.
+        #[arg(long, default_value_t = 0.05)]
+        flux: f64,
+    },
 }
 
 pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
     match &args.what {
         What::Column { set, column } => check_column(set, column),
+        What::Image { image } => check_image(image),
+        What::Sources { image, sky, beams, flux } => {
+            let found = super::sources::find(image, sky)?;
+            let mut wrong = 0;
+            for source in &found {
+                let good = source.beams <= *beams && (source.flux_ratio - 1.0).abs() <= *flux;
+                wrong += usize::from(!good);
+                let verdict = if good { "good" } else { "WRONG" };
+                outln!("{source}: {verdict}");
+            }
+            if found.is_empty() || wrong > 0 {
+                let what = format!("{}: {wrong} of {} sources are wrong", image.display(), found.len());
+                return Err(Failure::new(Class::Input, what)
+                    .hint(format!("within {beams} beams and {} % in flux were allowed", 100.0 * flux)));
+            }
+            Ok(ExitCode::SUCCESS)
+        }
     }
+}
+
+fn check_image(image: &std::path::Path) -> Result<ExitCode, Failure> {
+    let failed = |e: fits_header_cache::Error| Failure::of(Class::Input, &e);
+    let file = FitsFile::read(image).map_err(failed)?;
+    let hdu = file.image().map_err(failed)?;
+    let statistics = Pixels::of(&file, hdu).and_then(|pixels| pixels.statistics(&Area::All)).map_err(failed)?;
+    let finite = statistics.finite_fraction().unwrap_or(0.0);
+    let say = |what: String| Err(Failure::new(Class::Input, format!("{}: {what}", image.display())));
+    if finite < 0.5 {
+        return say(format!("only {:.1} % of its pixels are finite", 100.0 * finite));
+    }
+    let (Some(noise), Some(peak)) = (statistics.noise(), statistics.peak()) else {
+        return say("it has no pixel".to_owned());
+    };
+    if noise.is_nan() || noise <= 0.0 {
+        return say("its pixels are all the same".to_owned());
+    }
+    outln!("{}: noise {noise:.3e}, peak {peak:.3e}, {:.2} % finite", image.display(), 100.0 * finite);
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Rows are looked at in so many blocks, evenly spaced, of so many bytes.

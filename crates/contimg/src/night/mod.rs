@@ -8,6 +8,7 @@ mod request;
 mod retry;
 mod run;
 mod show;
+mod sources;
 mod status;
 mod verify;
 mod why;
