@@ -29,7 +29,7 @@ Development tasks of contimg.
 
 Usage: cargo xtask TASK [ARGUMENTS]
 
-  demo [ARGS]       make a small group of subbands with a known sky, convert it, show the result
+  demo [ARGS]       make a small night with a known sky, spoil it, take it through all stages, compare its sources
                     (ARGS go to `contimg demo`; see `cargo xtask demo --help`)
   test [ARGS]       run all tests; ARGS go to `cargo test`
   setup             fetch what the build needs and the machine lacks (cmake); demo and test do it first

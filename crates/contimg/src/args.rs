@@ -32,7 +32,7 @@ pub(crate) enum Command {
     Plan(PlanArgs),
     /// Convert groups of UVH5 subbands into Measurement Sets.
     Convert(ConvertArgs),
-    /// Make a small group with a known sky, convert it and show the result.
+    /// Make a small night with a known sky, spoil it as an instrument does, and take it through all stages.
     Demo(DemoArgs),
     /// List what dead runs left behind, and remove it with --remove.
     Clean(CleanArgs),
@@ -320,9 +320,15 @@ impl std::str::FromStr for CentreArg {
   contimg demo                     in a new folder contimg-demo
   contimg demo --out /tmp/look --antennas 32")]
 pub(crate) struct DemoArgs {
-    /// Folder for the subbands, the Measurement Set and the picture.
+    /// Folder for the subbands and all products.
     #[arg(long, short, default_value = "contimg-demo", value_name = "DIR")]
     pub out: PathBuf,
+    /// Number of groups.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub groups: u32,
+    /// The last stage to do.
+    #[arg(long, value_name = "STAGE")]
+    pub until: Option<String>,
     /// Number of antennas.
     #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(2..=96))]
     pub antennas: u32,

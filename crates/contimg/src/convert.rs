@@ -103,14 +103,6 @@ impl Report {
         };
         ExitCode::from(self.fates.iter().map(|(_, fate)| code(fate)).max().unwrap_or(0))
     }
-
-    /// The first set that is there.
-    pub(crate) fn output(&self) -> Option<&Path> {
-        self.fates.iter().find_map(|(_, fate)| match fate {
-            Fate::Converted { output, .. } | Fate::UpToDate { output } => Some(output.as_path()),
-            _ => None,
-        })
-    }
 }
 
 /// Converts every group that `args` select, one after the other; `tell` sees each fate as it is decided.

@@ -1,17 +1,21 @@
 //! `contimg demo`: the whole way on data that it makes itself.
 
-use std::{fs, path::Path, process::ExitCode};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use casacore::Table;
-use fixtures::{Content, GroupSpec, SkySpec};
+use fixtures::{Content, Corruption, GroupSpec, INTEGRATION_S, SkySpec};
 use serde_json::json;
 use vis_types::{Complex32, JulianDate};
 
 use crate::{
-    args::{ConvertArgs, DemoArgs, Missing, Phasing, Selection, SetArgs, WeightSpectrum, Windows},
-    convert,
+    args::DemoArgs,
     failure::{Class, Failure},
-    output::{errln, outln},
+    night::{self, RunArgs},
+    output::outln,
     picture::HeatMap,
     progress,
     size::Bytes,
@@ -19,46 +23,64 @@ use crate::{
 };
 
 pub(crate) fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
-    let subbands = args.out.join("subbands");
-    let sets = args.out.join("ms");
-    fs::create_dir_all(&subbands)
-        .map_err(|e| Failure::io(Class::Output, format!("cannot make {}", subbands.display()), &e))?;
-    let spec = GroupSpec {
-        antennas: args.antennas as usize,
-        times: args.integrations as usize,
-        content: Content::Sky(SkySpec { noise_jy: 0.5, rfi: true, dead_antennas: 1, ..SkySpec::default() }),
-        ..GroupSpec::default()
-    };
     let say = |text: &str| {
         if !args.json {
             outln!("{text}");
         }
     };
+    let (subbands, work) = (args.out.join("subbands"), args.out.join("night"));
     say(&format!(
-        "making sixteen UVH5 subbands in {}: {} antennas, {} integrations, ten sources, noise, interference",
+        "making {} groups of sixteen UVH5 subbands in {}: {} antennas, {} integrations, six sources each, gains that drift, \
+         bandpasses, noise, interference, a dead antenna",
+        args.groups,
         subbands.display(),
-        spec.antennas,
-        spec.times
+        args.antennas,
+        args.integrations
     ));
-    let bar = progress::bar(u64::from(spec.subbands), "making subbands", args.json);
-    let mut made = Vec::new();
-    fixtures::write_group_with(&subbands, &spec, |path, _| {
-        made.push(path.to_owned());
-        bar.inc(1);
-    })
-    .map_err(|e| Failure::of(Class::Output, &e))?;
-    bar.finish_and_clear();
+    let groups = (0..args.groups).map(|n| make_group(args, &subbands, n)).collect::<Result<Vec<_>, _>>()?;
+    let request = RunArgs {
+        input: groups.iter().map(|group| group.folder.clone()).collect(),
+        work: Some(work.clone()),
+        vars: vec![
+            format!("sky={}/{{set}}.csv", canonical(&subbands)?.display()),
+            "image_size=2048".to_owned(),
+            "image_scale=2asec".to_owned(),
+        ],
+        until: args.until.clone(),
+        json: args.json,
+        quiet: args.json,
+        ..RunArgs::default()
+    };
+    say(&format!(
+        "taking them through all stages: contimg run {} --work {} --var 'sky={}/{{set}}.csv'",
+        subbands.join("*").display(),
+        work.display(),
+        subbands.display()
+    ));
+    let (summary, code) = night::run_quietly(&request)?;
+    if !args.json {
+        night::summarise(&summary, &work);
+    }
 
-    say(&format!("converting them into {}", sets.display()));
-    let report = convert::all(&convert_args(made, &sets, args.json), |name, fate| match fate {
-        convert::Fate::Refused(failure) | convert::Fate::Failed(failure) => errln!("{name}: {failure}"),
-        fate if !args.json => convert::show(name, fate),
-        _ => {}
-    })?;
-    let Some(set) = report.output() else { return Ok(report.exit_code()) };
-
+    let mut sources = Vec::new();
+    for group in &groups {
+        let image = work.join("images").join(&group.name).join(format!("{}-image.fits", group.name));
+        if image.is_file() {
+            for found in night::find_sources(&image, &group.sky)? {
+                say(&format!("  {}: {found}", group.name));
+                sources.push(json!({ "set": group.name, "source": found }));
+            }
+        }
+    }
+    if sources.is_empty() {
+        say("no image was made: the stages above say why");
+    }
+    let set = work.join("ms").join(format!("{}.ms", groups[0].name));
+    if !set.is_dir() {
+        return Ok(code);
+    }
     let picture = args.out.join("amplitude.png");
-    let seen = look(set).map_err(|e| {
+    let seen = look(&set).map_err(|e| {
         Failure::of(Class::Output, &e).hint("this is a fault of the program: the set that it made cannot be read")
     })?;
     HeatMap {
@@ -72,46 +94,89 @@ pub(crate) fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
     }
     .write_png(&picture)
     .map_err(|e| Failure::io(Class::Output, format!("cannot write {}", picture.display()), &e))?;
-
     if args.json {
-        outln!("{:#}", json!({ "subbands": subbands, "set": set, "picture": picture, "conversion": report.json() }));
+        let made = json!({ "subbands": subbands, "work": work, "set": set, "picture": picture });
+        outln!("{:#}", json!({ "made": made, "night": summary, "sources": sources }));
     } else {
         outln!("read back: {} rows, DATA {}, mean amplitude {:.2} Jy", seen.rows, Bytes(seen.data_bytes), seen.mean);
-        outln!("  picture: {}", picture.display());
-        outln!("  truth:   {}", subbands.join("truth.json").display());
-        outln!("next: contimg plan {}; casabrowser, WSClean or CASA open {}", subbands.display(), set.display());
+        outln!("  picture of DATA: {}", picture.display());
+        outln!(
+            "next: contimg status --work {0}; contimg verify --work {0}; {1} opens in CASA",
+            work.display(),
+            set.display()
+        );
     }
-    Ok(report.exit_code())
+    Ok(code)
 }
 
-fn convert_args(input: Vec<std::path::PathBuf>, out: &Path, json: bool) -> ConvertArgs {
-    ConvertArgs {
-        selection: Selection {
-            input,
-            tolerance: 30.0,
-            subbands: 16,
-            missing: Missing::Refuse,
-            min_subbands: 1,
-            cache: None,
-            no_cache: true,
-        },
-        out: out.to_owned(),
-        set: SetArgs {
-            centres: None,
-            phasing: Phasing::Auto,
-            windows: Windows::Whole,
-            weight_spectrum: WeightSpectrum::Auto,
-            columns: Vec::new(),
-            telescope: None,
-            antenna_positions: None,
-            earth_orientation: None,
-        },
-        memory: crate::size::Bytes(128 << 20),
-        threads: None,
-        overwrite: true,
-        json,
-        quiet: json,
+/// A group that was made.
+struct Made {
+    folder: PathBuf,
+    /// The name that its set will have.
+    name: String,
+    /// Its sources, as `contimg model` reads them.
+    sky: PathBuf,
+}
+
+fn canonical(path: &Path) -> Result<PathBuf, Failure> {
+    path.canonicalize().map_err(|e| Failure::io(Class::Output, format!("cannot find {}", path.display()), &e))
+}
+
+/// Group number `n`, as long after the one before as the telescope takes.
+fn make_group(args: &DemoArgs, subbands: &Path, n: u32) -> Result<Made, Failure> {
+    let folder = subbands.join(format!("group-{}", n + 1));
+    let made = |e: &std::io::Error| Failure::io(Class::Output, format!("cannot make {}", folder.display()), e);
+    fs::create_dir_all(&folder).map_err(|e| made(&e))?;
+    let corruption = Corruption { drift: 0.02, bandpass: 0.1, ..Corruption::default() };
+    let sky = SkySpec {
+        n_sources: 6,
+        radius_deg: 0.4,
+        noise_jy: 0.5,
+        rfi: true,
+        dead_antennas: 1,
+        gains: true,
+        corruption,
+        ..SkySpec::default()
+    };
+    let usual = GroupSpec::default();
+    let spec = GroupSpec {
+        antennas: args.antennas as usize,
+        times: args.integrations as usize,
+        start: JulianDate(usual.start.0 + f64::from(n) * f64::from(args.integrations) * INTEGRATION_S / 86_400.0),
+        seed: usual.seed + u64::from(n),
+        content: Content::Sky(sky),
+        ..usual
+    };
+    let bar = progress::bar(u64::from(spec.subbands), format!("making group {}", n + 1), args.json);
+    let mut name = None;
+    fixtures::write_group_with(&folder, &spec, |path, _| {
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        // The earliest name is the set's.
+        let time = stem.rsplit_once("_sb").map_or(stem, |(time, _)| time).to_owned();
+        name = Some(name.take().map_or(time.clone(), |before: String| before.min(time)));
+        bar.inc(1);
+    })
+    .map_err(|e| Failure::of(Class::Output, &e))?;
+    bar.finish_and_clear();
+    let name = name.unwrap_or_default();
+    let sky = subbands.join(format!("{name}.csv"));
+    let truth = folder.join("truth.json");
+    let list =
+        sources_of(&truth).map_err(|e| Failure::io(Class::Output, format!("cannot read {}", truth.display()), &e))?;
+    fs::write(&sky, list).map_err(|e| Failure::io(Class::Output, format!("cannot write {}", sky.display()), &e))?;
+    Ok(Made { folder, name, sky })
+}
+
+/// The sources of a group's truth as a sky model.
+fn sources_of(truth: &Path) -> std::io::Result<String> {
+    let truth: serde_json::Value = serde_json::from_slice(&fs::read(truth)?)?;
+    let mut text = "name,ra_deg,dec_deg,i_jy\n".to_owned();
+    for source in truth["sources"].as_array().into_iter().flatten() {
+        let number = |key: &str| source[key].as_f64().unwrap_or(f64::NAN);
+        let name = source["name"].as_str().unwrap_or("source");
+        text += &format!("{name},{},{},{}\n", number("ra_deg"), number("dec_deg"), number("flux_jy"));
     }
+    Ok(text)
 }
 
 /// What the set holds, read back through casacore.

@@ -27,10 +27,17 @@ use crate::{
 pub(crate) use check::{CheckArgs, run as check};
 pub(crate) use observe::answer as observe;
 pub(crate) use retry::{RetryArgs, run as retry};
-pub(crate) use run::run;
+pub(crate) use run::{run, run_quietly};
 pub(crate) use status::{StatusArgs, run as status};
 pub(crate) use verify::{VerifyArgs, run as verify};
 pub(crate) use why::{WhyArgs, run as why};
+
+pub(crate) use sources::find as find_sources;
+
+/// The end of a run, to stdout.
+pub(crate) fn summarise(summary: &orchestrator::Summary, work: &Path) {
+    show::Show::summary(summary, &Layout::new(work));
+}
 
 /// The first argument of a worker process of a run.
 const WORKER: &str = "__stage";
@@ -45,7 +52,7 @@ pub(crate) fn work() -> std::process::ExitCode {
     orchestrator::work(&observe::Columns)
 }
 
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 #[command(after_help = "Examples:
   contimg run /data/incoming --work /data/night            every complete group through all stages
   contimg run --work /data/night                           go on, with what was asked for the last time
@@ -87,12 +94,12 @@ pub(crate) struct RunArgs {
     /// Disk that the work folder may take [default: what is free].
     #[arg(long, value_name = "SIZE")]
     pub disk: Option<Bytes>,
-    /// Disk that stays free; what fails with less is a full disk.
-    #[arg(long, value_name = "SIZE", default_value = "64MiB")]
-    pub reserve: Bytes,
-    /// At most so many sets are begun and not finished.
-    #[arg(long, value_name = "N", default_value_t = 64)]
-    pub open_sets: usize,
+    /// Disk that stays free; what fails with less is a full disk [default: 64 MiB].
+    #[arg(long, value_name = "SIZE")]
+    pub reserve: Option<Bytes>,
+    /// At most so many sets are begun and not finished [default: 64].
+    #[arg(long, value_name = "N")]
+    pub open_sets: Option<usize>,
     /// What to do with a group that lacks subbands.
     #[arg(long, value_enum, value_name = "POLICY")]
     pub missing: Option<Missing>,

@@ -53,8 +53,8 @@ impl Request {
             memory: None,
             cores: None,
             disk: None,
-            reserve: args.reserve.0,
-            open_sets: args.open_sets,
+            reserve: 64 << 20,
+            open_sets: 64,
         });
         if !args.input.is_empty() {
             request.input = args.input.iter().map(|path| kept(path, layout)).collect::<Result<_, _>>()?;
@@ -91,6 +91,8 @@ impl Request {
         request.until = args.until.clone().or(request.until);
         request.memory = args.memory.map(|memory| memory.0).or(request.memory);
         request.cores = args.cores.or(request.cores);
+        request.reserve = args.reserve.map_or(request.reserve, |reserve| reserve.0);
+        request.open_sets = args.open_sets.unwrap_or(request.open_sets);
         request.disk = args.disk.map(|disk| disk.0).or(request.disk);
         Ok(request)
     }

@@ -2,12 +2,13 @@
 
 use std::{
     cell::RefCell,
+    collections::BTreeMap,
     fs,
     process::ExitCode,
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use orchestrator::{Budget, Class as FailureClass, Event, Feed, Layout, RunOptions, Summary, Surroundings};
+use orchestrator::{Budget, Class as FailureClass, Event, Feed, Layout, Plan, RunOptions, Summary, Surroundings};
 
 use super::{RunArgs, journal::Journal, ledger::Ledger, observe::Isolated, of, request::Request, show::Show};
 use crate::{
@@ -22,6 +23,17 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         out!("{}", Request::new(args, None)?.plan_text());
         return Ok(ExitCode::SUCCESS);
     }
+    let (summary, code) = run_quietly(args)?;
+    if args.json {
+        outln!("{:#}", serde_json::to_value(&summary).unwrap_or_default());
+    } else if let Some(work) = &args.work {
+        super::summarise(&summary, work);
+    }
+    Ok(code)
+}
+
+/// Runs what the arguments ask for, and prints nothing to stdout.
+pub(crate) fn run_quietly(args: &RunArgs) -> Result<(Summary, ExitCode), Failure> {
     let Some(work) = &args.work else {
         return Err(Failure::new(Class::Usage, "--work names the folder of all products"));
     };
@@ -32,17 +44,16 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     request.plan()?;
     request.write(&layout)?;
     let summary = go(&request, &layout, args.quiet, args.json)?;
-    if args.json {
-        outln!("{:#}", serde_json::to_value(&summary).unwrap_or_default());
-    } else {
-        Show::summary(&summary, &layout);
-    }
-    Ok(exit_code(&summary))
+    let code = exit_code(&summary);
+    Ok((summary, code))
 }
 
 /// Runs what `request` asks for.
 pub(super) fn go(request: &Request, layout: &Layout, quiet: bool, json: bool) -> Result<Summary, Failure> {
     let plan = request.plan()?;
+    for note in not_for_these(&plan) {
+        errln!("note: {note}");
+    }
     let stop = Stop::listen().map_err(|e| Failure::io(Class::Worker, "cannot listen for signals", &e))?;
     let program =
         std::env::current_exe().map_err(|e| Failure::io(Class::Worker, "cannot find our own program file", &e))?;
@@ -100,6 +111,26 @@ pub(super) fn go(request: &Request, layout: &Layout, quiet: bool, json: bool) ->
             .hint("name a folder of UVH5 subbands or Measurement Sets; `contimg plan DIR` tells what is in a folder"));
     }
     Ok(summary)
+}
+
+/// Stages that no set gets, since something that they are only done with was not given.
+fn not_for_these(plan: &Plan) -> Vec<String> {
+    let mut lacking: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for stage in &plan.stages {
+        if let Some(name) = stage.only_with.as_deref()
+            && name != "files"
+            && !plan.vars.contains_key(name)
+            && !plan.sets.iter().any(|set| set.vars.contains_key(name))
+        {
+            lacking.entry(name).or_default().push(&stage.name);
+        }
+    }
+    lacking
+        .into_iter()
+        .map(|(name, stages)| {
+            format!("skipped for want of `{name}`: {}; give it with --var {name}=…", stages.join(", "))
+        })
+        .collect()
 }
 
 /// A run's name: when it began, and which process it was.

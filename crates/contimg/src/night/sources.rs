@@ -3,13 +3,14 @@
 use std::{fmt, fs, path::Path};
 
 use fits_header_cache::{Area, FitsFile, Pixels, Sky};
+use serde::Serialize;
 use vis_types::{Position, Spectrum};
 
 use crate::failure::{Class, Failure};
 
 /// A source of the model as it is in the image.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Found {
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Found {
     pub name: String,
     /// How far it is from its place, arcseconds, and in beams (the geometric mean of its axes).
     pub arcsec: f64,
@@ -27,7 +28,7 @@ impl fmt::Display for Found {
 
 /// Measures every source of `sky` in `image`. A point source's flux is the height of its peak, a parabola through three
 /// pixels along each axis.
-pub(super) fn find(image: &Path, sky: &Path) -> Result<Vec<Found>, Failure> {
+pub(crate) fn find(image: &Path, sky: &Path) -> Result<Vec<Found>, Failure> {
     let text =
         fs::read_to_string(sky).map_err(|e| Failure::io(Class::Input, format!("cannot read {}", sky.display()), &e))?;
     let list =
