@@ -41,6 +41,14 @@ enum Form<'a> {
     Commentary(Cow<'a, str>, &'a [u8]),
 }
 
+/// The comment behind a value.
+enum Behind<'a> {
+    /// As it stands in the card.
+    Here(&'a [u8]),
+    /// Those of several cards.
+    Joined(String),
+}
+
 impl<'a> Card<'a> {
     /// Its place in the header, from 1.
     pub fn number(&self) -> usize {
@@ -56,7 +64,7 @@ impl<'a> Card<'a> {
 
     /// Whether it has a value, perhaps an undefined one. COMMENT, HISTORY and blank cards have none.
     pub fn has_value(&self) -> bool {
-        matches!(self.form(), Form::Valued(..))
+        self.raw.get(8..10) == Some(b"= ") || matches!(self.form(), Form::Valued(..))
     }
 
     /// The value; [`Value::Undefined`] for a card that has none.
@@ -64,10 +72,14 @@ impl<'a> Card<'a> {
     /// # Errors
     /// What is wrong, in words that follow the keyword.
     pub fn value(&self) -> Result<Value<'a>, &'static str> {
-        match self.form() {
-            Form::Commentary(..) => Ok(Value::Undefined),
-            Form::Valued(_, field) => self.parse(field).map(|(value, _)| value),
-        }
+        let field = match self.raw.get(8..10) {
+            Some(b"= ") => &self.raw[10..CARD],
+            _ => match self.form() {
+                Form::Commentary(..) => return Ok(Value::Undefined),
+                Form::Valued(_, field) => field,
+            },
+        };
+        self.parse(field).map(|(value, _)| value)
     }
 
     /// The comment behind the value, or the text of a COMMENT, HISTORY or blank card, without trailing blanks.
@@ -76,7 +88,11 @@ impl<'a> Card<'a> {
     pub fn comment(&self) -> Cow<'a, str> {
         match self.form() {
             Form::Commentary(_, text) => String::from_utf8_lossy(text.trim_ascii_end()),
-            Form::Valued(_, field) => self.parse(field).map_or(Cow::Borrowed(""), |(_, comment)| comment),
+            Form::Valued(_, field) => match self.parse(field) {
+                Ok((_, Behind::Here(text))) => String::from_utf8_lossy(text),
+                Ok((_, Behind::Joined(text))) => Cow::Owned(text),
+                Err(_) => Cow::Borrowed(""),
+            },
         }
     }
 
@@ -100,16 +116,16 @@ impl<'a> Card<'a> {
     }
 
     /// Value and comment of a value field.
-    fn parse(&self, field: &'a [u8]) -> Result<(Value<'a>, Cow<'a, str>), &'static str> {
+    fn parse(&self, field: &'a [u8]) -> Result<(Value<'a>, Behind<'a>), &'static str> {
         let field = field.trim_ascii_start();
         match field.first() {
-            None | Some(b'/') => Ok((Value::Undefined, comment(field)?)),
+            None | Some(b'/') => Ok((Value::Undefined, Behind::Here(comment(field)?))),
             Some(b'\'') => {
                 let (text, rest) = quoted(field)?;
                 if text.ends_with('&') && self.raw.len() > CARD {
                     return self.continued(text, rest);
                 }
-                Ok((Value::Text(text), comment(rest)?))
+                Ok((Value::Text(text), Behind::Here(comment(rest)?)))
             }
             Some(b'(') => {
                 let close = field.iter().position(|&b| b == b')').ok_or("has a complex value without `)`")?;
@@ -122,7 +138,7 @@ impl<'a> Card<'a> {
                     Value::Real(real) => Ok(real),
                     _ => Err("has a complex value that is not a pair of numbers"),
                 };
-                Ok((Value::Complex(part(real)?, part(imaginary)?), comment(&field[close + 1..])?))
+                Ok((Value::Complex(part(real)?, part(imaginary)?), Behind::Here(comment(&field[close + 1..])?)))
             }
             Some(_) => {
                 let end = field.iter().position(|&b| matches!(b, b' ' | b'/')).unwrap_or(field.len());
@@ -132,15 +148,15 @@ impl<'a> Card<'a> {
                     b"F" => Value::Logical(false),
                     _ => number(token)?,
                 };
-                Ok((value, comment(rest)?))
+                Ok((value, Behind::Here(comment(rest)?)))
             }
         }
     }
 
     /// A long string: `text` ends with `&`, and CONTINUE cards follow.
-    fn continued(&self, text: Cow<'a, str>, rest: &'a [u8]) -> Result<(Value<'a>, Cow<'a, str>), &'static str> {
+    fn continued(&self, text: Cow<'a, str>, rest: &'a [u8]) -> Result<(Value<'a>, Behind<'a>), &'static str> {
         let mut text = text.into_owned();
-        let mut note = comment(rest)?.into_owned();
+        let mut note = String::from_utf8_lossy(comment(rest)?).into_owned();
         for card in self.raw[CARD..].chunks_exact(CARD) {
             if !text.ends_with('&') {
                 break;
@@ -152,9 +168,9 @@ impl<'a> Card<'a> {
             let (more, rest) = quoted(field)?;
             text.pop();
             text.push_str(&more);
-            note.push_str(&comment(rest)?);
+            note.push_str(&String::from_utf8_lossy(comment(rest)?));
         }
-        Ok((Value::Text(text.into()), note.into()))
+        Ok((Value::Text(text.into()), Behind::Joined(note)))
     }
 }
 
@@ -193,11 +209,11 @@ fn quoted(field: &[u8]) -> Result<(Cow<'_, str>, &[u8]), &'static str> {
 }
 
 /// The comment in what follows a value.
-fn comment(rest: &[u8]) -> Result<Cow<'_, str>, &'static str> {
+fn comment(rest: &[u8]) -> Result<&[u8], &'static str> {
     let rest = rest.trim_ascii();
     match rest.split_first() {
-        None => Ok(Cow::Borrowed("")),
-        Some((b'/', text)) => Ok(String::from_utf8_lossy(text.trim_ascii_start())),
+        None => Ok(rest),
+        Some((b'/', text)) => Ok(text.trim_ascii_start()),
         Some(_) => Err("has something behind its value that is not a comment"),
     }
 }

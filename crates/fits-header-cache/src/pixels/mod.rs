@@ -120,11 +120,7 @@ impl Pixels {
                 (Way::Direct { data_at: hdu.data_at() }, Encoding::of(image))
             }
         };
-        let element = match encoding {
-            Encoding::F32 => 4,
-            Encoding::F64 => 8,
-            Encoding::Scaled { bitpix, .. } => bitpix.bytes(),
-        };
+        let element = encoding.bytes() as u64;
         Ok(Self { path, hdu: number, image: image.clone(), encoding, element, way })
     }
 
@@ -303,14 +299,17 @@ impl<T: Sample> pulp::NullaryFnOnce for Summary<'_, T> {
     #[inline(always)]
     fn call(mut self) -> Part {
         let mut part = Part::EMPTY;
-        let mut first = 0;
-        in_blocks::<T>(self.encoding, self.bytes, |values| {
-            part.join(&summarise(values, first, &part));
-            first += values.len() as u64;
+        let mut values = [T::NAN; BLOCK];
+        let element = self.encoding.bytes();
+        for (first, block) in (0..).step_by(BLOCK).zip(self.bytes.chunks(BLOCK * element)) {
+            let values = &mut values[..block.len() / element];
+            T::decode(self.encoding, block, values);
+            let more = summarise(values, first, &part);
+            part.join(&more);
             if let Some(tally) = &mut self.tally {
                 tally.count(values, None);
             }
-        });
+        }
         part
     }
 }
@@ -328,21 +327,12 @@ impl<T: Sample> pulp::NullaryFnOnce for Count<'_, T> {
 
     #[inline(always)]
     fn call(self) {
-        in_blocks::<T>(self.encoding, self.bytes, |values| self.tally.count(values, self.centre));
-    }
-}
-
-#[inline(always)]
-fn in_blocks<T: Sample>(encoding: Encoding, bytes: &[u8], mut work: impl FnMut(&[T])) {
-    let element = match encoding {
-        Encoding::F32 => 4,
-        Encoding::F64 => 8,
-        Encoding::Scaled { bitpix, .. } => bitpix.bytes() as usize,
-    };
-    let mut values = [T::NAN; BLOCK];
-    for block in bytes.chunks(BLOCK * element) {
-        let values = &mut values[..block.len() / element];
-        T::decode(encoding, block, values);
-        work(values);
+        let mut values = [T::NAN; BLOCK];
+        let element = self.encoding.bytes();
+        for block in self.bytes.chunks(BLOCK * element) {
+            let values = &mut values[..block.len() / element];
+            T::decode(self.encoding, block, values);
+            self.tally.count(values, self.centre);
+        }
     }
 }

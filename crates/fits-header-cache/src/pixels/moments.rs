@@ -108,6 +108,48 @@ impl Part {
     }
 }
 
+/// Sums that run beside each other.
+struct Sums<T> {
+    count: [u32; LANES],
+    sum: [f64; LANES],
+    min: [T; LANES],
+    max: [T; LANES],
+}
+
+impl<T: Sample> Sums<T> {
+    #[inline(always)]
+    fn add(&mut self, rows: &[[T; LANES]]) {
+        // Kept in registers through the loop.
+        let Self { mut count, mut sum, mut min, mut max } = *self;
+        for row in rows {
+            for lane in 0..LANES {
+                let x = row[lane];
+                let finite = x.finite();
+                count[lane] += u32::from(finite);
+                sum[lane] += if finite { x.wide() } else { 0.0 };
+                let low = if finite { x } else { T::INFINITY };
+                min[lane] = if low < min[lane] { low } else { min[lane] };
+                let high = if finite { x } else { T::NEG_INFINITY };
+                max[lane] = if high > max[lane] { high } else { max[lane] };
+            }
+        }
+        *self = Self { count, sum, min, max };
+    }
+}
+
+#[inline(always)]
+fn add_squares<T: Sample>(squares: &mut [f64; LANES], rows: &[[T; LANES]], mean: f64) {
+    let mut own = *squares;
+    for row in rows {
+        for lane in 0..LANES {
+            let x = row[lane];
+            let step = if x.finite() { x.wide() - mean } else { 0.0 };
+            own[lane] += step * step;
+        }
+    }
+    *squares = own;
+}
+
 /// Of one block of values, the first of which is the chunk's value number `first`. Extremes are located only where they
 /// beat those of `best`.
 #[inline(always)]
@@ -116,35 +158,19 @@ pub(crate) fn summarise<T: Sample>(values: &[T], first: u64, best: &Part) -> Par
     let mut last = [T::NAN; LANES];
     last[..rest.len()].copy_from_slice(rest);
 
-    let mut count = [0_u32; LANES];
-    let mut sum = [0.0_f64; LANES];
-    let mut min = [T::INFINITY; LANES];
-    let mut max = [T::NEG_INFINITY; LANES];
-    for row in rows.iter().chain([&last]) {
-        for lane in 0..LANES {
-            let x = row[lane];
-            let finite = x.finite();
-            count[lane] += u32::from(finite);
-            sum[lane] += if finite { x.wide() } else { 0.0 };
-            let low = if finite { x } else { T::INFINITY };
-            min[lane] = if low < min[lane] { low } else { min[lane] };
-            let high = if finite { x } else { T::NEG_INFINITY };
-            max[lane] = if high > max[lane] { high } else { max[lane] };
-        }
-    }
+    let mut sums =
+        Sums { count: [0; LANES], sum: [0.0; LANES], min: [T::INFINITY; LANES], max: [T::NEG_INFINITY; LANES] };
+    sums.add(rows);
+    sums.add(&[last]);
+    let Sums { count, sum, min, max } = sums;
     let finite: u32 = count.iter().sum();
     if finite == 0 {
         return Part::EMPTY;
     }
     let mean = sum.iter().sum::<f64>() / f64::from(finite);
     let mut squares = [0.0_f64; LANES];
-    for row in rows.iter().chain([&last]) {
-        for lane in 0..LANES {
-            let x = row[lane];
-            let step = if x.finite() { x.wide() - mean } else { 0.0 };
-            squares[lane] += step * step;
-        }
-    }
+    add_squares(&mut squares, rows, mean);
+    add_squares(&mut squares, &[last], mean);
     let min = min.iter().copied().fold(T::INFINITY, |a, b| if b < a { b } else { a });
     let max = max.iter().copied().fold(T::NEG_INFINITY, |a, b| if b > a { b } else { a });
     let locate = |wanted: T| first + values.iter().position(|&x| x == wanted).unwrap_or(0) as u64;

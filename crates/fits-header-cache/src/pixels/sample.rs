@@ -24,6 +24,18 @@ impl Encoding {
     }
 }
 
+impl Encoding {
+    /// Bytes of one stored number.
+    #[inline(always)]
+    pub(crate) fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F64 => 8,
+            Self::Scaled { bitpix, .. } => bitpix.bytes() as usize,
+        }
+    }
+}
+
 /// A kind of number.
 pub(crate) trait Sample: Copy + PartialOrd + Send + Sync + 'static {
     const NAN: Self;
