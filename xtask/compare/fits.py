@@ -85,10 +85,9 @@ def compare_cards(verdict: Verdict, program: Path, files: list[Path]) -> None:
                 continue
             for hdu, cards in zip(hdus, entry["hdus"]):
                 # astropy drops empty cards at the end, and reads long texts as one card, as we do.
-                if isinstance(hdu, fits.GroupsHDU):
-                    # astropy rewrites the axes of random groups in memory; the file says something else.
-                    hdu.header = fits.Header.fromfile(str(path))
-                theirs = [c for c in hdu.header.cards if c.keyword not in ("", "COMMENT", "HISTORY", "CONTINUE", "END")]
+                # astropy rewrites the axes of random groups in memory; the file says something else.
+                header = fits.Header.fromfile(str(path)) if isinstance(hdu, fits.GroupsHDU) else hdu.header
+                theirs = [c for c in header.cards if c.keyword not in ("", "COMMENT", "HISTORY", "CONTINUE", "END")]
                 valued = [c for c in cards if c[1] and c[0] not in ("", "COMMENT", "HISTORY", "CONTINUE")]
                 keywords = [c.keyword.upper().removeprefix("HIERARCH ") for c in theirs]
                 if [c[0].upper() for c in valued] != keywords:
@@ -347,7 +346,7 @@ def main() -> int:
     warnings.simplefilter("ignore")
     env = Env.from_environ()
     program = Path(os.environ["CONTIMG_COMPARE_FITS"])
-    scratch = env.scratch / "fits"
+    scratch = env.scratch / f"fits-{os.getpid()}"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     verdict, report = Verdict(), {}
