@@ -90,6 +90,8 @@ struct Counts {
     newly_flagged: u64,
     /// Corrected ones that are not finite because DATA are not.
     not_finite: u64,
+    /// How long the disk took at the end, seconds.
+    sync_s: f64,
 }
 
 impl Counts {
@@ -116,6 +118,7 @@ impl Counters {
             corrected: get(&self.corrected),
             newly_flagged: get(&self.newly_flagged),
             not_finite: get(&self.not_finite),
+            sync_s: 0.0,
         }
     }
 }
@@ -271,9 +274,9 @@ fn write(args: &ApplyArgs, view: &View, known: &Known) -> Result<Counts, Failure
         .map_err(failed)?;
     drop(columns);
     bar.set_message("to the disk");
-    edit.commit().map_err(failed)?;
+    let committed = edit.commit().map_err(failed)?;
     bar.finish_and_clear();
-    Ok(counters.done())
+    Ok(Counts { sync_s: committed.sync.as_secs_f64(), ..counters.done() })
 }
 
 /// The columns of an edit.
