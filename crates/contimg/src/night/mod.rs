@@ -149,7 +149,7 @@ fn of(error: &orchestrator::Error) -> Failure {
     use orchestrator::Error as E;
     match error {
         E::PlanSyntax { .. } | E::Plan { .. } => Failure::of(Class::Usage, error)
-            .hint("`contimg run --print-plan` prints a plan that works; ARCHITECTURE.md tells what a stage can say"),
+            .hint("`contimg run --print-plan` prints a plan that works; the pages of crate `orchestrator` tell what a stage can say"),
         E::Template { .. } => Failure::of(Class::Usage, error).hint(
             "give it a value with --var NAME=VALUE or under [vars] in the plan; literal braces are written twice",
         ),
