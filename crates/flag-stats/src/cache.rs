@@ -14,7 +14,7 @@ use crate::count::Job;
 use crate::labels::{self, Labels};
 use crate::rowmap::{self, RowMap, Shapes};
 use crate::sums::{Columns, Sums};
-use crate::touched::{Before, Layout, Recent, Recents, Work};
+use crate::touched::{Before, Layout, Recent, Recents, Work, trace};
 use crate::{Error, FlagStats, Way, read};
 
 /// Choices of a count.
@@ -166,8 +166,8 @@ impl FlagCache {
     /// Counts the tiles of FLAG: those that may differ from what they were when they were counted last.
     fn tiles(&self, key: &Key, source: &Source, column: &TiledColumn, known: &Arc<Known>) -> Result<FlagStats, Error> {
         let labels = source.labels(&known.map)?;
-        let (layout, recent) = (Layout::of(column), self.recents.get(key));
-        if let Some(recent) = recent.filter(|recent| recent.fits(known, &labels, layout)) {
+        let (layout, trace, recent) = (Layout::of(column), trace(column), self.recents.get(key));
+        if let Some(recent) = recent.filter(|recent| recent.pays(trace) && recent.fits(known, &labels, layout)) {
             let digests = read::digests(column)?;
             self.tiles_compared.fetch_add(digests.len() as u64, Ordering::Relaxed);
             let counted = recent.counted(&digests, |touched| {
@@ -177,27 +177,14 @@ impl FlagCache {
                 Ok::<_, Error>(stats)
             })?;
             if let Some(stats) = counted {
-                self.remember(key, &stats, known, labels, layout, digests);
+                self.recents.put(key, Recent::new(&stats, known, labels, layout, trace, digests));
                 return Ok(stats);
             }
         }
         let (stats, digests) = source.count_tiles(&known.map, &labels, &self.options, None, true)?;
         self.tiles_counted.fetch_add(digests.len() as u64, Ordering::Relaxed);
-        self.remember(key, &stats, known, labels, layout, digests);
+        self.recents.put(key, Recent::new(&stats, known, labels, layout, trace, digests));
         Ok(stats)
-    }
-
-    fn remember(
-        &self,
-        key: &Key,
-        stats: &FlagStats,
-        known: &Arc<Known>,
-        labels: Labels,
-        layout: Layout,
-        digests: Vec<crate::touched::Digest>,
-    ) {
-        let stats = Arc::new(stats.clone());
-        self.recents.put(key, Recent { stats, known: Arc::clone(known), labels, layout, digests, before: None });
     }
 
     /// Runs `write`, which changes FLAG of the set at `path` in `rows`, so that the next look-up counts only the tiles of
@@ -243,8 +230,8 @@ impl FlagCache {
         }
         let before = Some(Before { touched, stats });
         let (known, all) = (Arc::clone(&recent.known), Arc::clone(&recent.stats));
-        let (layout, digests) = (recent.layout, recent.digests.clone());
-        Ok(Some((key, Recent { stats: all, known, labels, layout, digests, before })))
+        let (layout, trace, digests) = (recent.layout, recent.trace, recent.digests.clone());
+        Ok(Some((key, Recent { stats: all, known, labels, layout, digests, trace, before })))
     }
 
     /// What was done to tiles so far.

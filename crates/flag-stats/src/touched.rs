@@ -1,7 +1,8 @@
 //! Counting again only what was touched.
 //!
-//! After a count the digest of every tile is kept. When a file of FLAG has changed, the tiles are read and compared by their
-//! digests, which takes less than counting them. Where none differs, the counts stand. Where those that differ were counted
+//! After a count the digest of every tile is kept. When counts are asked for again (a file was written so lately that its
+//! times cannot be relied on, or a writer has told what it touches), the tiles are read and compared by their digests, which
+//! takes less than counting them. Where none differs, the counts stand. Where those that differ were counted
 //! by [`FlagCache::while_writing`](crate::FlagCache::while_writing) before they were written, their old counts are
 //! taken out and their new ones put in. Everything else is counted in full. What the writer said is thus never believed: a
 //! tile that it did not name, or that somebody else changed meanwhile, differs by its digest.
@@ -29,6 +30,8 @@ pub(crate) struct Recent {
     pub(crate) labels: Labels,
     pub(crate) layout: Layout,
     pub(crate) digests: Vec<Digest>,
+    /// Of the file, before it was read.
+    pub(crate) trace: Trace,
     /// Tiles that a writer was about to change, and what they had.
     pub(crate) before: Option<Before>,
 }
@@ -47,6 +50,16 @@ pub(crate) struct Layout {
     rows: u64,
     cell: [usize; 2],
     tile: [usize; 3],
+}
+
+/// What tells whether a file may have been written: whether to compare its tiles before they are counted, no more.
+pub(crate) type Trace = Option<[i64; 6]>;
+
+/// Of the file of a column's tiles.
+pub(crate) fn trace(column: &TiledColumn) -> Trace {
+    use std::os::unix::fs::MetadataExt;
+    let m = std::fs::metadata(column.path()).ok()?;
+    Some([m.ino().cast_signed(), m.size().cast_signed(), m.mtime(), m.mtime_nsec(), m.ctime(), m.ctime_nsec()])
 }
 
 impl Layout {
@@ -85,9 +98,27 @@ impl Recents {
 }
 
 impl Recent {
+    pub(crate) fn new(
+        stats: &FlagStats,
+        known: &Arc<Known>,
+        labels: Labels,
+        layout: Layout,
+        trace: Trace,
+        digests: Vec<Digest>,
+    ) -> Self {
+        let (stats, known) = (Arc::new(stats.clone()), Arc::clone(known));
+        Self { stats, known, labels, layout, digests, trace, before: None }
+    }
+
     /// Whether the rows and names are those that were counted, so that counts of tiles can be exchanged.
     pub(crate) fn fits(&self, known: &Arc<Known>, labels: &Labels, layout: Layout) -> bool {
         (Arc::ptr_eq(&self.known, known) || self.known == *known) && self.labels == *labels && self.layout == layout
+    }
+
+    /// Whether comparing tiles is likely to save counting them: a writer has told what it touches, or nobody seems to have
+    /// written.
+    pub(crate) fn pays(&self, trace: Trace) -> bool {
+        self.before.is_some() || (trace.is_some() && self.trace == trace)
     }
 
     /// The counts when tiles have these digests, where counting some of them anew by `count` is enough.
