@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from astropy.coordinates import angular_separation
+from astropy.coordinates import SkyCoord, angular_separation
 from astropy.io import fits
 from astropy.wcs import WCS
 from scipy.special import j1
@@ -23,8 +23,9 @@ from scipy.special import j1
 from env import Env, Failed, run
 from rows import field_centres
 
-# A degree of 6″ pixels.
-SIZE, CELL_ARCSEC, STEP_DEG = 600, 6.0, 0.7
+# Two degrees of 3″ pixels, which sample the beam of some 10″, and so near each other that every tile holds all sources: what is
+# outside of a tile cannot be cleaned and would be its noise.
+SIZE, CELL_ARCSEC, STEP_DEG = 2400, 3.0, 0.12
 DISH_M, LIGHT_M_S = 4.65, 299_792_458.0
 # 1/Φ⁻¹(3/4).
 SIGMA_OF_MAD = 1.482602218505602
@@ -139,10 +140,11 @@ def _compare(env: Env, folder: Path) -> int:
     for i in (-1, 0, 1):
         say(f"WSClean, tile {i + 2} of 3 …")
         name = folder / f"tile{i + 2}"
-        hours, minutes = divmod((ra + i * STEP_DEG / np.cos(np.deg2rad(dec))) % 360 / 15 * 60, 60)
-        shift = (f"{int(hours)}h{int(minutes):02d}m{minutes % 1 * 60:.4f}s", f"{dec:.9f}deg")
+        place = SkyCoord(ra + i * STEP_DEG / np.cos(np.deg2rad(dec)), dec, unit="deg")
+        shift = (place.ra.to_string("hour", precision=6), place.dec.to_string("deg", precision=6))
         run(["wsclean", "-j", "2", "-abs-mem", "4", "-scale", f"{CELL_ARCSEC}asec", "-size", str(SIZE), str(SIZE),
-             "-niter", "1000", "-mgain", "0.8", "-auto-threshold", "5", "-pol", "I", "-no-update-model-required",
+             "-use-wgridder", "-weight", "briggs", "0", "-niter", "20000", "-nmiter", "6", "-mgain", "0.8",
+             "-auto-threshold", "4", "-pol", "I", "-no-update-model-required",
              "-shift", *shift, "-name", str(name), str(ms)])  # fmt: skip
         tiles.append(next(p for p in (Path(f"{name}-MFS-image.fits"), Path(f"{name}-image.fits")) if p.exists()))
         airy(tiles[-1])
