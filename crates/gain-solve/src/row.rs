@@ -29,7 +29,7 @@ pub enum Weights<'a> {
 /// One row of visibilities.
 #[derive(Clone, Copy, Debug)]
 pub struct Row<'a> {
-    /// Antenna 1 and antenna 2, as numbers among [`Shape::antennas`].
+    /// Antenna 1 and antenna 2, as numbers among [`crate::Shape::antennas`].
     pub antennas: [usize; 2],
     /// Visibilities, `[channel, correlation]`.
     pub vis: &'a [Complex32],
