@@ -80,7 +80,7 @@ pub(crate) const DOORS: &[(&str, &[&str])] = &[
     ("hdf5src", &["subband-io", "benches"]),
     ("sqlite3", &["products-db", "benches"]),
     // To compare with: no part of the product uses it.
-    ("cfitsio", &["fits-header-cache", "benches"]),
+    ("cfitsio", &["fits-header-cache"]),
     ("libdeflate", &["subband-io"]),
     ("lzf", &["subband-io", "benches"]),
     // HDF5's.
