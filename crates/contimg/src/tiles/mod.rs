@@ -94,9 +94,7 @@ pub(crate) fn run(args: &TilesArgs) -> Result<ExitCode, Failure> {
         _ => Failure::of(Class::Usage, &e),
     })?;
     if let Some(path) = &args.report {
-        let html = page::html(&report, &rules, &cache);
-        std::fs::write(path, html)
-            .map_err(|e| Failure::io(Class::Output, format!("cannot write {}", path.display()), &e))?;
+        page::page(&report, &rules, &cache).write(path).map_err(|e| Failure::of(Class::Output, &e))?;
     }
     if args.json {
         print_json(&report, &cache)
