@@ -6,7 +6,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::RwLock;
 use std::time::{Duration, Instant};
 
 use fixtures::GroupSpec;
@@ -43,7 +42,6 @@ impl Work {
 
     /// Adds a group to the input folder.
     pub(crate) fn add(&self, spec: &GroupSpec) -> Vec<PathBuf> {
-        let _alone = OPEN_FILES.write();
         fixtures::write_group(&self.input(), spec).expect("fixtures")
     }
 
@@ -207,11 +205,7 @@ pub(crate) fn run_for(child: &mut Child, time: Duration) {
     }
 }
 
-/// HDF5 locks the files that it writes, and a process started meanwhile would inherit them open, and the lock with them.
-pub(crate) static OPEN_FILES: RwLock<()> = RwLock::new(());
-
 /// Starts `command` with its output kept.
 pub(crate) fn start(command: &mut Command) -> Child {
-    let _together = OPEN_FILES.read();
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("start contimg")
 }
