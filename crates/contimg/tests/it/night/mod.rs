@@ -69,7 +69,7 @@ name = "work"
 command = ["sh", "-c", "{do} # {out}/"]
 product = "{work}/p/{set}"
 memory = "128MiB"
-timeout = "2s"
+timeout = "60s"
 disk = "32MiB"
 max_output = "32MiB"
 "#;

@@ -8,7 +8,7 @@ use crate::program::{Ended, send, start, tagged, wait_for};
 /// Eight sets that note when they begin, and end when `go` is there.
 fn slow() -> String {
     let script = "echo {set} >> {work}/begun; while ! test -e {work}/go; do sleep 0.01; done; echo {set} > {out}/x";
-    let stage = SCRIPT_STAGE.replace("2s", "60s").replace("128MiB", "32MiB");
+    let stage = SCRIPT_STAGE.replace("128MiB", "32MiB");
     (0..8).map(|i| set(&format!("s{i}"), script)).collect::<String>() + &stage
 }
 
@@ -60,7 +60,7 @@ fn the_set_of_a_run_that_was_killed_is_free_at_once() {
     let night = Night::new(&slow());
     let tag = format!("CONTIMG_TEST_TAG=freed-{}.", std::process::id());
     let (key, value) = tag.split_once('=').expect("a variable");
-    let mut child = start(night.work.contimg(Night::ARGUMENTS).env(key, value));
+    let mut child = start(night.work.contimg(Night::ARGUMENTS).args(["--cores", "2"]).env(key, value));
     wait_for("two stages at work", || (begun(&night) >= 2).then_some(()));
     send(child.id(), Signal::KILL);
     child.wait().expect("wait");
