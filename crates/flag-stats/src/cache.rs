@@ -1,9 +1,7 @@
 //! Counting once.
 
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use casacore::column_files;
 use casacore::plain::Reader;
@@ -14,7 +12,6 @@ use crate::count::Job;
 use crate::labels::{self, Labels};
 use crate::rowmap::{self, RowMap, Shapes};
 use crate::sums::{Columns, Sums};
-use crate::touched::{Before, Layout, Recent, Recents, Work, trace};
 use crate::{Error, FlagStats, Way, read};
 
 /// Choices of a count.
@@ -40,9 +37,8 @@ impl Default for CountOptions {
 ///
 /// Those are the files of the storage managers of FLAG, FLAG_ROW, ANTENNA1, ANTENNA2, DATA_DESC_ID, FIELD_ID, SCAN_NUMBER and
 /// TIME, and of the columns that are read of ANTENNA, DATA_DESCRIPTION, FIELD and POLARIZATION; each table's `table.dat`
-/// too. What the rows belong to is kept apart from the counts, so that after a change of FLAG only FLAG is read again. Its
-/// tiles are then compared with what they were; all are counted where one differs, save after
-/// [`FlagCache::while_writing`], which counts those again that a writer touched.
+/// too. What the rows belong to is kept apart from the counts, so that after a change of FLAG only FLAG is read again: all
+/// of it, whoever changed what, since telling which tiles differ takes as long as counting them.
 ///
 /// A set that refers to other tables (a selection, a concatenation, forwarded columns) is counted at every look-up.
 pub struct FlagCache {
@@ -50,9 +46,6 @@ pub struct FlagCache {
     part: String,
     stats: Cache<FlagStats>,
     rows: Cache<Known>,
-    recents: Recents,
-    tiles_counted: AtomicU64,
-    tiles_compared: AtomicU64,
 }
 
 impl std::fmt::Debug for FlagCache {
@@ -76,9 +69,6 @@ impl FlagCache {
             part: format!("flags {} {} {}", options.time_bins, options.matrix_columns, options.by_tiles),
             stats: Cache::new(cache.clone(), FlagStats::bytes),
             rows: Cache::new(cache, |known| known.map.bytes() + known.structure.len() as u64),
-            recents: Recents::default(),
-            tiles_counted: AtomicU64::new(0),
-            tiles_compared: AtomicU64::new(0),
         }
     }
 
@@ -144,10 +134,7 @@ impl FlagCache {
                 whole &= name(files, &folder, columns)?;
             }
         }
-        let stats = match &source.column {
-            Some(column) => self.tiles(key, &source, column, &known)?,
-            None => source.count(&known.map, &self.options)?,
-        };
+        let stats = source.count(&known.map, &self.options)?;
         if whole { Ok(stats) } else { Err(Outcome::Passing(Arc::new(stats))) }
     }
 
@@ -161,85 +148,6 @@ impl FlagCache {
             None => (format!("rows {}", self.options.time_bins), Shapes::Each),
         };
         self.row_map(&key.part(&part), shapes)
-    }
-
-    /// Counts the tiles of FLAG: those that may differ from what they were when they were counted last.
-    fn tiles(&self, key: &Key, source: &Source, column: &TiledColumn, known: &Arc<Known>) -> Result<FlagStats, Error> {
-        let labels = source.labels(&known.map)?;
-        let (layout, trace, recent) = (Layout::of(column), trace(column), self.recents.get(key));
-        if let Some(recent) = recent.filter(|recent| recent.pays(trace) && recent.fits(known, &labels, layout)) {
-            let digests = read::digests(column)?;
-            self.tiles_compared.fetch_add(digests.len() as u64, Ordering::Relaxed);
-            let counted = recent.counted(&digests, |touched| {
-                let (stats, _) = source.count_tiles(&known.map, &labels, &self.options, Some(touched), false)?;
-                let tiles = touched.iter().filter(|&&touched| touched).count();
-                self.tiles_counted.fetch_add(tiles as u64, Ordering::Relaxed);
-                Ok::<_, Error>(stats)
-            })?;
-            if let Some(stats) = counted {
-                self.recents.put(key, Recent::new(&stats, known, labels, layout, trace, digests));
-                return Ok(stats);
-            }
-        }
-        let (stats, digests) = source.count_tiles(&known.map, &labels, &self.options, None, true)?;
-        self.tiles_counted.fetch_add(digests.len() as u64, Ordering::Relaxed);
-        self.recents.put(key, Recent::new(&stats, known, labels, layout, trace, digests));
-        Ok(stats)
-    }
-
-    /// Runs `write`, which changes FLAG of the set at `path` in `rows`, so that the next look-up counts only the tiles of
-    /// those rows again. What they have now is counted first.
-    ///
-    /// What is said about `rows` is not relied on: the next look-up compares all tiles with what they were, and counts
-    /// everything where another one differs, or where rows, antennas, times or FLAG_ROW do. Whatever keeps that from being
-    /// prepared (flags that are not tiles, a set that is being written) leaves it to count in full.
-    pub fn while_writing<R>(&self, path: impl AsRef<Path>, rows: &[Range<u64>], write: impl FnOnce() -> R) -> R {
-        if let Ok(Some((key, recent))) = self.about_to_change(path.as_ref(), rows) {
-            self.recents.put(&key, recent);
-        }
-        write()
-    }
-
-    /// What the tiles of `rows` have before they are written.
-    fn about_to_change(&self, path: &Path, rows: &[Range<u64>]) -> Result<Option<(Key, Recent)>, Error> {
-        self.stats(path)?;
-        let key = self.key(path)?;
-        let Some(recent) = self.recents.get(&key) else { return Ok(None) };
-        let source = Source::open(key.path(), &self.options)?;
-        let Some(column) = &source.column else { return Ok(None) };
-        let labels = source.labels(&recent.known.map)?;
-        if !recent.fits(&recent.known, &labels, Layout::of(column)) {
-            return Ok(None);
-        }
-        let (grid, tile_rows) = (column.grid(), column.tile()[0] as u64);
-        let mut touched = vec![false; grid.iter().product()];
-        let along = grid[1] * grid[2];
-        for range in rows.iter().filter(|range| !range.is_empty()) {
-            let last = ((range.end - 1) / tile_rows).min(grid[0].saturating_sub(1) as u64) as usize;
-            let first = (range.start / tile_rows) as usize * along;
-            touched.get_mut(first..(last + 1) * along).into_iter().flatten().for_each(|touched| *touched = true);
-        }
-        let map = &recent.known.map;
-        let (stats, digests) = source.count_tiles(map, &labels, &self.options, Some(&touched), true)?;
-        let tiles = touched.iter().filter(|&&touched| touched).count();
-        self.tiles_counted.fetch_add(tiles as u64, Ordering::Relaxed);
-        // What was counted now is a part of what was counted before only if these tiles are as they were.
-        let mut same = digests.iter().zip(&recent.digests).zip(&touched);
-        if !same.all(|((now, then), touched)| !touched || now == then) {
-            return Ok(None);
-        }
-        let before = Some(Before { touched, stats });
-        let (known, all) = (Arc::clone(&recent.known), Arc::clone(&recent.stats));
-        let (layout, trace, digests) = (recent.layout, recent.trace, recent.digests.clone());
-        Ok(Some((key, Recent { stats: all, known, labels, layout, digests, trace, before })))
-    }
-
-    /// What was done to tiles so far.
-    pub fn work(&self) -> Work {
-        Work {
-            tiles_counted: self.tiles_counted.load(Ordering::Relaxed),
-            tiles_compared: self.tiles_compared.load(Ordering::Relaxed),
-        }
     }
 }
 
@@ -342,29 +250,14 @@ impl Source {
     /// Counts everything.
     fn count(&self, map: &RowMap, options: &CountOptions) -> Result<FlagStats, Error> {
         let labels = self.labels(map)?;
-        Ok(self.count_tiles(map, &labels, options, None, false)?.0)
-    }
-
-    /// Counts everything, or the tiles that are `touched`; with `digested`, gives the digests of the tiles.
-    fn count_tiles(
-        &self,
-        map: &RowMap,
-        labels: &Labels,
-        options: &CountOptions,
-        touched: Option<&[bool]>,
-        digested: bool,
-    ) -> Result<(FlagStats, Vec<crate::touched::Digest>), Error> {
-        let columns = Columns::new(map, labels, options.matrix_columns);
+        let columns = Columns::new(map, &labels, options.matrix_columns);
         let (flag, row_only) = (Sums::new(map, &columns), Sums::new(map, &columns));
         let job = Job { map, columns: &columns, flag: &flag, row_only: &row_only };
-        let digests = match &self.column {
-            Some(column) => read::tiles(column, &job, touched, digested)?,
-            None => {
-                read::rows(&self.table, &job)?;
-                Vec::new()
-            }
-        };
-        Ok((FlagStats::new(map, labels, columns, &flag, &row_only, self.way.clone()), digests))
+        match &self.column {
+            Some(column) => read::tiles(column, &job)?,
+            None => read::rows(&self.table, &job)?,
+        }
+        Ok(FlagStats::new(map, &labels, columns, &flag, &row_only, self.way.clone()))
     }
 }
 

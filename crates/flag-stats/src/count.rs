@@ -3,8 +3,8 @@
 use std::ops::Range;
 use std::sync::atomic::AtomicU64;
 
+use crate::lanes::{Lane, Lanes};
 use crate::rowmap::{Pair, RowMap};
-use crate::slices::Slices;
 use crate::sums::{Columns, Sums, add};
 
 /// The most bits of a row that are counted at once, so that memory does not grow with the number of channels.
@@ -80,48 +80,60 @@ pub(crate) struct Counter<'a> {
     piece: &'a Piece,
     flag: Side<'a>,
     row_only: Side<'a>,
-    words: Vec<u64>,
-    inverse: Vec<u64>,
+    /// Since all counts were brought into the sums.
+    rows: u64,
 }
 
 impl<'a> Counter<'a> {
     pub(crate) fn new(job: &'a Job<'a>, piece: &'a Piece) -> Self {
-        Self {
-            job,
-            piece,
-            flag: Side::new(job, piece, job.flag),
-            row_only: Side::new(job, piece, job.row_only),
-            words: vec![0; piece.words()],
-            inverse: vec![0; piece.words()],
-        }
+        let (flag, row_only) = (Side::new(job, piece, job.flag), Side::new(job, piece, job.row_only));
+        Self { job, piece, flag, row_only, rows: 0 }
     }
 
-    /// Counts `rows`, of which `load` gives the piece's bits by the row's number; other bits may be anything.
-    pub(crate) fn count(&mut self, rows: Range<u64>, mut load: impl FnMut(u64, &mut [u64])) {
+    /// Counts `rows`, fewer than 2³², of which `load` gives the piece's bits by the row's number; other bits may be anything.
+    pub(crate) fn count(&mut self, rows: Range<u64>, load: impl Fn(u64, &mut [u64])) {
+        self.rows += rows.end - rows.start;
+        if self.rows > Lanes::MOST_ROWS {
+            self.flag.finish();
+            self.row_only.finish();
+            self.rows = rows.end - rows.start;
+        }
+        pulp::Arch::new().dispatch(Rows { counter: self, rows, load });
+    }
+
+    /// The same, for the processor's own instructions once it is inlined.
+    #[inline(always)]
+    fn count_by<const W: usize>(&mut self, rows: Range<u64>, load: impl Fn(u64, &mut [u64])) {
+        self.count_in(&mut [0; W], &mut [0; W], rows, load);
+    }
+
+    #[inline(always)]
+    fn count_in(&mut self, words: &mut [u64], inverse: &mut [u64], rows: Range<u64>, load: impl Fn(u64, &mut [u64])) {
         let map = self.job.map;
+        let mask = &self.piece.mask[..words.len()];
         for segment in map.segments(rows) {
             let pairs = &map.pairs[segment.pair..];
             self.flag.begin(segment.context);
             let row_flagged = map.any_row_flagged(segment.rows.clone());
             for ((row, number), &pair) in segment.rows.clone().zip(segment.pair..).zip(pairs) {
-                load(row, &mut self.words);
+                load(row, words);
                 let mut count = 0;
-                for (word, mask) in self.words.iter_mut().zip(&self.piece.mask) {
+                for (word, mask) in words.iter_mut().zip(mask) {
                     *word &= mask;
                     count += u64::from(word.count_ones());
                 }
                 if count != 0 {
-                    self.flag.add(number, pair, &self.words, count);
+                    self.flag.add(number, pair, words, count);
                 }
                 if row_flagged && map.is_row_flagged(row) {
                     let mut count = 0;
-                    for ((inverse, word), mask) in self.inverse.iter_mut().zip(&self.words).zip(&self.piece.mask) {
+                    for ((inverse, word), mask) in inverse.iter_mut().zip(&*words).zip(mask) {
                         *inverse = !word & mask;
                         count += u64::from(inverse.count_ones());
                     }
                     if count != 0 {
                         self.row_only.begin(segment.context);
-                        self.row_only.add(number, pair, &self.inverse, count);
+                        self.row_only.add(number, pair, inverse, count);
                     }
                 }
             }
@@ -132,6 +144,29 @@ impl<'a> Counter<'a> {
     pub(crate) fn finish(mut self) {
         self.flag.finish();
         self.row_only.finish();
+    }
+}
+
+/// [`Counter::count`] by the instructions that the processor has.
+struct Rows<'c, 'a, L> {
+    counter: &'c mut Counter<'a>,
+    rows: Range<u64>,
+    load: L,
+}
+
+impl<L: Fn(u64, &mut [u64])> pulp::NullaryFnOnce for Rows<'_, '_, L> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { counter, rows, load } = self;
+        // The usual numbers of words are constants to the compiler.
+        match counter.piece.words() {
+            1 => counter.count_by::<1>(rows, load),
+            2 => counter.count_by::<2>(rows, load),
+            3 => counter.count_by::<3>(rows, load),
+            words => counter.count_in(&mut vec![0; words], &mut vec![0; words], rows, load),
+        }
     }
 }
 
@@ -146,18 +181,18 @@ struct Side<'a> {
     /// Flags of the context so far: cross, auto.
     total: [u64; 2],
     pairs: Vec<u64>,
-    /// By class: one for each antenna.
-    antennas: Vec<Vec<Slices>>,
+    /// By class: a line for each antenna, cross-correlations.
+    antennas: Vec<Lanes>,
     keeps_classes: bool,
     /// The context's rows: cross, auto.
-    rows: [Slices; 2],
+    rows: Lanes,
     counts: Vec<u64>,
 }
 
 impl<'a> Side<'a> {
     fn new(job: &'a Job<'a>, piece: &'a Piece, sums: &'a Sums) -> Self {
         let words = piece.words();
-        let all = Slices::bytes(words) * job.map.antennas.len() * job.map.classes.len();
+        let all = Lanes::memory(job.map.antennas.len(), words) * job.map.classes.len();
         Self {
             job,
             piece,
@@ -166,18 +201,23 @@ impl<'a> Side<'a> {
             class: 0,
             total: [0; 2],
             pairs: Vec::new(),
-            antennas: (0..job.map.classes.len()).map(|_| Vec::new()).collect(),
+            antennas: job.map.classes.iter().map(|_| Lanes::default()).collect(),
             keeps_classes: all <= MOST_BYTES,
-            rows: [Slices::new(words), Slices::new(words)],
+            rows: Lanes::new(2, words),
             counts: vec![0; words * 64],
         }
     }
 
     /// What follows is of this context.
+    #[inline(always)]
     fn begin(&mut self, context: usize) {
-        if self.context == Some(context) {
-            return;
+        if self.context != Some(context) {
+            self.change_context(context);
         }
+    }
+
+    #[inline(never)]
+    fn change_context(&mut self, context: usize) {
         self.end_context();
         let class = self.job.map.contexts[context].class as usize;
         if class != self.class && !self.keeps_classes {
@@ -186,31 +226,37 @@ impl<'a> Side<'a> {
         (self.context, self.class) = (Some(context), class);
     }
 
-    #[inline]
+    /// Counters for what comes first.
+    #[inline(never)]
+    fn prepare(&mut self) {
+        self.pairs.resize(self.job.map.pairs.len(), 0);
+        self.antennas[self.class] = Lanes::new(self.job.map.antennas.len(), self.piece.words());
+    }
+
+    #[inline(always)]
     fn add(&mut self, number: usize, pair: Pair, words: &[u64], count: u64) {
-        if self.pairs.is_empty() {
-            self.pairs = vec![0; self.job.map.pairs.len()];
+        if self.antennas[self.class].is_unused() {
+            self.prepare();
         }
         self.pairs[number] += count;
         let auto = usize::from(pair.is_auto());
         self.total[auto] += count;
-        let rows = &mut self.rows[auto];
-        rows.push(words);
-        if rows.is_full() {
-            self.end_rows();
-        }
+        self.rows.begin(auto);
         if auto == 1 {
+            for (w, &word) in words.iter().enumerate() {
+                self.rows.add(1, w, words.len(), &Lane::of(word));
+            }
             return;
         }
-        if self.antennas[self.class].is_empty() {
-            self.antennas[self.class].resize_with(self.job.map.antennas.len(), || Slices::new(words.len()));
-        }
-        for antenna in [pair.first, pair.second] {
-            let slices = &mut self.antennas[self.class][antenna as usize];
-            slices.push(words);
-            if slices.is_full() {
-                self.end_antenna(self.class, antenna as usize);
-            }
+        let antennas = &mut self.antennas[self.class];
+        let (first, second) = (pair.first as usize, pair.second as usize);
+        antennas.begin(first);
+        antennas.begin(second);
+        for (w, &word) in words.iter().enumerate() {
+            let lane = Lane::of(word);
+            self.rows.add(0, w, words.len(), &lane);
+            antennas.add(first, w, words.len(), &lane);
+            antennas.add(second, w, words.len(), &lane);
         }
     }
 
@@ -219,10 +265,9 @@ impl<'a> Side<'a> {
         for class in 0..self.antennas.len() {
             self.end_class(class);
         }
-        for (sum, &count) in self.sums.pairs.iter().zip(&self.pairs) {
-            add(sum, count);
+        for (sum, count) in self.sums.pairs.iter().zip(&mut self.pairs) {
+            add(sum, std::mem::take(count));
         }
-        self.pairs.clear();
     }
 
     fn end_context(&mut self) {
@@ -241,10 +286,10 @@ impl<'a> Side<'a> {
         let cells = &self.sums.cells[context.class as usize];
         let (cross, auto) = cells.split_at(cells.len() / 2);
         for (kind, sums) in [cross, auto].into_iter().enumerate() {
-            if self.rows[kind].is_empty() {
+            if self.rows.is_empty(kind) {
                 continue;
             }
-            self.rows[kind].drain(&mut self.counts);
+            self.rows.drain(kind, &mut self.counts);
             for (&cell, &count) in self.piece.cells.iter().zip(&self.counts) {
                 if count != 0 {
                     add(&sums[cell as usize], count);
@@ -259,19 +304,14 @@ impl<'a> Side<'a> {
     }
 
     fn end_class(&mut self, class: usize) {
-        for antenna in 0..self.antennas[class].len() {
-            self.end_antenna(class, antenna);
+        for antenna in 0..self.antennas[class].lines() {
+            if !self.antennas[class].is_empty(antenna) {
+                self.antennas[class].drain(antenna, &mut self.counts);
+                self.spread(class, &self.sums.antenna_channel, antenna);
+            }
         }
         if !self.keeps_classes {
-            self.antennas[class] = Vec::new();
-        }
-    }
-
-    fn end_antenna(&mut self, class: usize, antenna: usize) {
-        let slices = &mut self.antennas[class][antenna];
-        if !slices.is_empty() {
-            slices.drain(&mut self.counts);
-            self.spread(class, &self.sums.antenna_channel, antenna);
+            self.antennas[class] = Lanes::default();
         }
     }
 

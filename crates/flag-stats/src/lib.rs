@@ -29,7 +29,7 @@
 //!
 //! # Two ways
 //!
-//! Where FLAG is one set of tiles ([`Way::Tiles`]), threads read tiles and count bits in columns by carry-save adders.
+//! Where FLAG is one set of tiles ([`Way::Tiles`]), threads read tiles and add up columns of bits by vectors of bytes.
 //! Elsewhere ([`Way::Rows`]) rows come in chunks: any storage manager, cells of several shapes, cells without a value. Both
 //! give the same numbers. Where the disk is slow, [`estimate`] reads some tiles and says how far off it may be.
 //!
@@ -52,11 +52,10 @@ mod verdict;
 mod count;
 mod estimate;
 mod labels;
+mod lanes;
 mod read;
 mod rowmap;
-mod slices;
 mod sums;
-mod touched;
 
 mod error;
 
@@ -67,7 +66,6 @@ pub use stats::{
     AntennaFlags, BaselineFlags, CorrelationFlags, Count, FieldFlags, FlagStats, Matrix, MatrixColumn, ScanFlags,
     Tally, TimeFlags, Way, WindowFlags,
 };
-pub use touched::Work;
 pub use verdict::{Assessment, ChannelRange, Thresholds, Verdict};
 
 /// Of the caches inside [`FlagCache`].

@@ -9,19 +9,12 @@ use rayon::prelude::*;
 use crate::Error;
 use crate::count::{Counter, Job, Piece};
 use crate::rowmap::{Class, RowMap};
-use crate::touched::Digest;
 
 /// Flags that are read at once by the general way, a byte each.
 const CHUNK_CELLS: u64 = 4 << 20;
 
-/// Counts the tiles of FLAG, or those of them that are `touched`, by the threads of the current rayon pool. With `digested`,
-/// gives the digest of every tile; else, and for tiles that were passed over, zeros.
-pub(crate) fn tiles(
-    column: &TiledColumn,
-    job: &Job<'_>,
-    touched: Option<&[bool]>,
-    digested: bool,
-) -> Result<Vec<Digest>, Error> {
+/// Counts the tiles of FLAG by the threads of the current rayon pool.
+pub(crate) fn tiles(column: &TiledColumn, job: &Job<'_>) -> Result<(), Error> {
     let (shape, tile, grid) = (column.cell(), column.tile(), column.grid());
     let all = grid[0] * grid[1] * grid[2];
     let _span = tracing::debug_span!("count tiles", path = %column.path().display(), tiles = all).entered();
@@ -33,27 +26,19 @@ pub(crate) fn tiles(
         .iter()
         .flat_map(|&place| (0..grid[0]).step_by(step).map(move |first| (place, first..grid[0].min(first + step))))
         .collect();
-    let found = tasks.into_par_iter().map(|(place, along)| {
+    tasks.into_par_iter().try_for_each(|(place, along)| {
         let from = [place[0] * tile[1], place[1] * tile[2]];
         let pieces = Piece::of_tile(shape, from, [tile[1], tile[2]]);
         // Words are loaded whole: the last ones reach beyond the tile.
         let mut bytes = vec![0; column.tile_bytes() + 16];
-        let mut digests = Vec::new();
-        for (which, piece) in pieces.iter().enumerate() {
+        for piece in &pieces {
             let mut counter = Counter::new(job, piece);
             for row_tile in along.clone() {
                 let rows = row_tile as u64 * tile[0] as u64..column.rows().min((row_tile as u64 + 1) * tile[0] as u64);
                 let number = (row_tile * grid[1] + place[0]) * grid[2] + place[1];
-                if touched.is_some_and(|touched| !touched[number]) {
-                    continue;
-                }
                 let tile_bytes = &mut bytes[..column.tile_bytes()];
                 column.read_tile_bytes(number, tile_bytes)?;
-                let zero = is_zero(tile_bytes);
-                if digested && which == 0 && !zero {
-                    digests.push((number, *blake3::hash(tile_bytes).as_bytes()));
-                }
-                if zero && !job.map.any_row_flagged(rows.clone()) {
+                if is_zero(tile_bytes) && !job.map.any_row_flagged(rows.clone()) {
                     continue;
                 }
                 let first = rows.start;
@@ -64,35 +49,8 @@ pub(crate) fn tiles(
             }
             counter.finish();
         }
-        Ok(digests)
-    });
-    let found = found.collect::<Result<Vec<_>, Error>>()?;
-    Ok(in_order(all, found))
-}
-
-/// The digest of every tile.
-pub(crate) fn digests(column: &TiledColumn) -> Result<Vec<Digest>, Error> {
-    const TOGETHER: usize = 64;
-    let all: usize = column.grid().iter().product();
-    let found = (0..all.div_ceil(TOGETHER)).into_par_iter().map(|part| {
-        let mut bytes = vec![0; column.tile_bytes()];
-        let mut digests = Vec::new();
-        for number in part * TOGETHER..all.min((part + 1) * TOGETHER) {
-            column.read_tile_bytes(number, &mut bytes)?;
-            if !is_zero(&bytes) {
-                digests.push((number, *blake3::hash(&bytes).as_bytes()));
-            }
-        }
-        Ok(digests)
-    });
-    let found = found.collect::<Result<Vec<_>, Error>>()?;
-    Ok(in_order(all, found))
-}
-
-fn in_order(tiles: usize, found: Vec<Vec<(usize, Digest)>>) -> Vec<Digest> {
-    let mut digests = vec![[0; 32]; tiles];
-    found.into_iter().flatten().for_each(|(number, digest)| digests[number] = digest);
-    digests
+        Ok(())
+    })
 }
 
 /// Counts the rows of FLAG, in chunks; through casacore where its storage manager asks for that.
@@ -159,7 +117,7 @@ fn pack(values: &[bool], bits: &mut Vec<u8>) {
 }
 
 /// The bits from number `first` on; words may reach beyond what is meant, and `bytes` has room for them.
-#[inline]
+#[inline(always)]
 pub(crate) fn load(bytes: &[u8], first: usize, words: &mut [u64]) {
     let (mut at, shift) = (first / 8, first % 8);
     for word in words {
@@ -172,7 +130,7 @@ pub(crate) fn load(bytes: &[u8], first: usize, words: &mut [u64]) {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn eight(bytes: &[u8], at: usize) -> u64 {
     bytes.get(at..at + 8).map_or(0, |eight| u64::from_le_bytes(eight.try_into().unwrap_or_default()))
 }

@@ -7,5 +7,5 @@ mod estimate;
 mod plain;
 #[expect(unreachable_pub, reason = "the doctest includes it too")]
 mod set;
-mod touched;
+mod threads;
 mod verdict;
