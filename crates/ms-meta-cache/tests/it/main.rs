@@ -7,6 +7,7 @@ mod freshness;
 mod operations;
 mod real_sets;
 mod set;
+mod threads;
 mod values;
 
 use std::path::PathBuf;
