@@ -100,6 +100,13 @@ impl Claims {
         fits
     }
 
+    /// Claims what is in use already.
+    pub(crate) fn add(&mut self, need: &Need) {
+        self.memory += need.memory + WORKER_MEMORY;
+        self.cores += need.cores;
+        self.disk += need.disk;
+    }
+
     pub(crate) fn give_back(&mut self, need: &Need) {
         self.memory -= need.memory + WORKER_MEMORY;
         self.cores -= need.cores;

@@ -5,8 +5,9 @@
 //! it, and the stages after the last writer see that.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use crate::checksum;
 use crate::error::Error;
 use crate::expand::Concrete;
 use crate::failure::Class;
@@ -53,7 +54,7 @@ impl Known<'_> {
         if record.key != stage.key {
             return Ok(Decision::Run { why: "its settings changed".to_owned(), inputs });
         }
-        if let Some(changed) = first_difference(&record.inputs, &inputs) {
+        if let Some(changed) = self.first_difference(&record.inputs, &inputs) {
             return Ok(Decision::Run { why: format!("{changed} changed"), inputs });
         }
         match record.state {
@@ -75,7 +76,8 @@ impl Known<'_> {
             };
             // A column that somebody else changed is his; a product of ours that is not what it was is damaged.
             let is_product = matches!(output, resource::Resource::Path(_));
-            if is_product && record.outputs.get(&key) != Some(&found) && self.last_writer(&key) == Some(index) {
+            let is_same = |before: &String| checksum::is_unchanged(before, &found, &self.path_of(&key));
+            if is_product && !record.outputs.get(&key).is_some_and(is_same) && self.last_writer(&key) == Some(index) {
                 return Ok(Decision::Run { why: format!("{key} is not what it was"), inputs });
             }
         }
@@ -96,13 +98,22 @@ impl Known<'_> {
         Some(before.or_else(read_before).unwrap_or(actual))
     }
 
+    /// Where the file of a key is.
+    fn path_of(&self, key: &str) -> PathBuf {
+        self.work.join(key)
+    }
+
+    /// The first name whose signatures differ.
+    fn first_difference(&self, before: &Signatures, now: &Signatures) -> Option<String> {
+        let names = before.keys().chain(now.keys());
+        let differs = |name: &&String| match (before.get(*name), now.get(*name)) {
+            (Some(before), Some(now)) => !checksum::is_unchanged(before, now, &self.path_of(name)),
+            (before, now) => before != now,
+        };
+        names.into_iter().find(differs).cloned()
+    }
+
     fn last_writer(&self, key: &str) -> Option<usize> {
         (0..self.stages.len()).rev().find(|&at| self.stages[at].1.outputs(self.work).iter().any(|(k, _)| k == key))
     }
-}
-
-/// The first name whose signatures differ.
-fn first_difference(before: &Signatures, now: &Signatures) -> Option<String> {
-    let names = before.keys().chain(now.keys());
-    names.into_iter().find(|name| before.get(*name) != now.get(*name)).cloned()
 }

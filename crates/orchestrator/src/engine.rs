@@ -14,13 +14,14 @@ use crate::error::Error;
 use crate::event::{Event, Summary};
 use crate::expand::{Concrete, Given, concrete, finish};
 use crate::failure::{Class, Failure};
+use crate::hands::{Before, Executor, Hands};
 use crate::job::{Job, Limits, Message};
 use crate::layout::Layout;
 use crate::lock::{Asked, SetLock};
 use crate::plan::{DataSet, NIGHT, Plan, Scope, Stage};
 use crate::record::{Attempt, FORMAT, Record, State, read_all};
 use crate::resource::{Observe, Signatures};
-use crate::staff::{Heard, Staff};
+use crate::staff::Heard;
 use crate::tree;
 
 /// How a run is done.
@@ -42,6 +43,8 @@ pub struct RunOptions {
     pub grace_seconds: f64,
     /// At most so many sets are begun and not ended; others wait where they are.
     pub open_sets: usize,
+    /// Where attempts run.
+    pub executor: Executor,
 }
 
 /// Where sets come from.
@@ -51,6 +54,8 @@ pub struct Feed {
     pub sets: Vec<DataSet>,
     /// Whether there may be more later; then the run waits for them.
     pub more: bool,
+    /// What a person should know.
+    pub notes: Vec<String>,
 }
 
 /// What a run needs of its surroundings.
@@ -124,7 +129,7 @@ struct Engine<'a> {
     night_begun: bool,
     claims: Claims,
     measured: Measured,
-    staff: Staff,
+    staff: Hands,
     running: BTreeMap<u64, Running>,
     events: mpsc::Receiver<(u64, Heard)>,
     summary: Summary,
@@ -132,6 +137,8 @@ struct Engine<'a> {
     disk: (Option<Instant>, u64),
     /// The disk is full: nothing new is begun.
     halted: bool,
+    /// There is no room in the disk budget, which was told.
+    low_on_disk: bool,
     used: Option<Instant>,
     cgroup: Option<RunGroup>,
 }
@@ -143,6 +150,8 @@ struct Running {
     memory: u64,
     job: Job,
     record: Option<Record>,
+    /// An earlier head began it: what follows from its end is decided anew.
+    is_found: bool,
 }
 
 /// A set that another run holds is asked for again after this.
@@ -174,7 +183,7 @@ impl<'a> Engine<'a> {
             }
         }
         tree::adopt_orphans().map_err(|source| Error::io("/proc/self", "adopt orphaned processes", source))?;
-        let (staff, events) = Staff::new(options.program.clone(), options.worker_arguments.clone());
+        let (staff, events) = Hands::new(plan, layout, options)?;
         Ok(Self {
             plan,
             layout,
@@ -200,8 +209,12 @@ impl<'a> Engine<'a> {
             started: Instant::now(),
             disk: (None, 0),
             halted: false,
+            low_on_disk: false,
             used: None,
-            cgroup: RunGroup::make(options.budget.memory.saturating_sub(HEAD_MEMORY)),
+            cgroup: match options.executor {
+                Executor::Here => RunGroup::make(options.budget.memory.saturating_sub(HEAD_MEMORY)),
+                Executor::Slurm(_) => None,
+            },
         })
     }
 
@@ -273,6 +286,9 @@ impl<'a> Engine<'a> {
         self.fed = Some(Instant::now());
         let feed = (self.around.feed)()?;
         self.more = feed.more;
+        for text in feed.notes {
+            self.tell(&Event::Note { text });
+        }
         let mut names = Vec::new();
         for set in feed.sets {
             if self.by_name.insert(set.name.clone()) {
@@ -349,7 +365,7 @@ impl<'a> Engine<'a> {
         order.sort_by_key(|&(stage, index)| (std::cmp::Reverse(stage), index));
         let mut open = self.sets.iter().filter(|state| state.lock.is_some() && state.phase != Phase::Over).count();
         for (_, index) in order {
-            if self.running.len() >= self.options.budget.cores as usize * 4 {
+            if self.running.len() >= self.most_at_once() {
                 break;
             }
             let is_new = self.sets[index].lock.is_none();
@@ -367,6 +383,11 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
+    /// So many attempts run at the same time at most.
+    fn most_at_once(&self) -> usize {
+        if self.staff.are_here() { self.options.budget.cores as usize * 4 } else { usize::MAX }
+    }
+
     /// Whether the budget has room for the next stage of a set, if that has to run.
     fn has_room(&self, index: usize) -> bool {
         let state = &self.sets[index];
@@ -374,7 +395,8 @@ impl<'a> Engine<'a> {
         match (self.plan.stages.get(at), state.stages.get(at)) {
             (Some(stage), Some(Some(_))) => {
                 let need = self.measured.need(stage, &self.options.budget, doublings(&state.attempts));
-                self.running.is_empty() || { self.claims }.take(&need, &self.options.budget, self.disk.1)
+                let admission = self.staff.admission(&self.options.budget);
+                self.running.is_empty() || { self.claims }.take(&need, &admission, self.disk.1)
             }
             _ => true,
         }
@@ -424,18 +446,41 @@ impl<'a> Engine<'a> {
                         state.records.insert(stage.name.clone(), record);
                     }
                 }
-                Ok(true)
+                match self.staff.before(&self.sets[index].set.name)? {
+                    Before::Free => Ok(true),
+                    Before::GoesOn(id, job) => {
+                        self.go_on(index, id, *job);
+                        Ok(false)
+                    }
+                    Before::Taken(holder) => {
+                        self.sets[index].lock = None;
+                        self.taken(index, holder);
+                        Ok(false)
+                    }
+                }
             }
             Asked::Taken(owner) => {
-                if !state.taken {
-                    state.taken = true;
-                    let holder = owner.map_or_else(|| "another run".to_owned(), |owner| owner.to_string());
-                    let set = state.set.name.clone();
-                    self.tell(&Event::SetTaken { set, holder });
-                }
+                self.taken(index, owner.map_or_else(|| "another run".to_owned(), |owner| owner.to_string()));
                 Ok(false)
             }
         }
+    }
+
+    /// Tells once that somebody else works on a set.
+    fn taken(&mut self, index: usize, holder: String) {
+        if !std::mem::replace(&mut self.sets[index].taken, true) {
+            let set = self.sets[index].set.name.clone();
+            self.tell(&Event::SetTaken { set, holder });
+        }
+    }
+
+    /// Waits for what an earlier head began.
+    fn go_on(&mut self, index: usize, id: u64, job: Job) {
+        let stage = self.plan.stages.iter().position(|stage| stage.name == job.stage).unwrap_or(0);
+        let need = Need { memory: job.limits.memory, cores: job.limits.cores, disk: job.limits.disk.unwrap_or(0) };
+        self.claims.add(&need);
+        self.running.insert(id, Running { set: index, stage, need, memory: 0, job, record: None, is_found: true });
+        self.sets[index].phase = Phase::Running(stage);
     }
 
     /// Does what stage `at` of a set needs; `true` when the set can go on at once.
@@ -517,7 +562,15 @@ impl<'a> Engine<'a> {
         let state = &self.sets[index];
         let need = self.measured.need(stage, &self.options.budget, doublings(&state.attempts));
         let taken = if self.options.budget.disk.is_some() { self.disk_taken() } else { 0 };
-        if !self.claims.take(&need, &self.options.budget, taken) {
+        if !self.claims.take(&need, &self.staff.admission(&self.options.budget), taken) {
+            if self.running.is_empty() && self.more {
+                // What follows a folder waits until there is room.
+                if !std::mem::replace(&mut self.low_on_disk, true) {
+                    let text = format!("the disk budget has no room for {}: waiting", stage.name);
+                    self.tell(&Event::Note { text });
+                }
+                return Ok(false);
+            }
             if self.running.is_empty() {
                 return Err(Error::OverBudget {
                     stage: stage.name.clone(),
@@ -528,6 +581,7 @@ impl<'a> Engine<'a> {
             }
             return Ok(false);
         }
+        self.low_on_disk = false;
         let state = &self.sets[index];
         let concrete = state.stages[at].as_ref().expect("because only such stages start");
         let scratch = self.layout.scratch(&state.set.name, &stage.name);
@@ -568,7 +622,7 @@ impl<'a> Engine<'a> {
             memory: need.memory,
             cores: need.cores,
         };
-        self.running.insert(id, Running { set: index, stage: at, need, memory: 0, job, record: None });
+        self.running.insert(id, Running { set: index, stage: at, need, memory: 0, job, record: None, is_found: false });
         self.sets[index].phase = Phase::Running(at);
         self.summary.attempts += 1;
         self.tell(&event);
@@ -590,10 +644,14 @@ impl<'a> Engine<'a> {
                 }
                 Ok(())
             }
+            Heard::Note(text) => {
+                self.tell(&Event::Note { text });
+                Ok(())
+            }
             Heard::Closed => {
                 let helpers = self.around.observer.processes();
                 let how = self.staff.dismiss(id, &helpers);
-                tree::reap_orphans(&self.staff.pids().union(&helpers).copied().collect());
+                self.staff.reap(&helpers);
                 self.ended(id, how)
             }
         }
@@ -612,6 +670,12 @@ impl<'a> Engine<'a> {
         self.measured.learn(&record);
         self.summary.peak_memory = self.summary.peak_memory.max(record.peak_memory() + HEAD_MEMORY);
         let state = &mut self.sets[index];
+        if running.is_found && record.class() != Some(Class::Stopped) {
+            state.records.insert(stage.name.clone(), record.clone());
+            state.phase = Phase::At(0);
+            self.tell(&Event::Ended { record: Box::new(record) });
+            return Ok(());
+        }
         let Some(failure) = record.failure().cloned() else {
             state.records.insert(stage.name.clone(), record.clone());
             state.attempts.clear();
@@ -620,8 +684,11 @@ impl<'a> Engine<'a> {
             return Ok(());
         };
         if failure.class == Class::Stopped {
-            // What was known of it stays.
+            // What was known of it stays. Another run may have it by now.
             state.phase = Phase::At(at);
+            if !self.staff.are_here() {
+                state.lock = None;
+            }
             return Ok(());
         }
         state.records.insert(stage.name.clone(), record.clone());
@@ -777,7 +844,7 @@ fn no_attempt() -> Attempt {
 }
 
 /// Whether a program can be found, as the system finds it.
-fn is_installed(program: &str) -> bool {
+pub(crate) fn is_installed(program: &str) -> bool {
     use std::os::unix::fs::PermissionsExt;
     let is_executable = |path: PathBuf| {
         std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)

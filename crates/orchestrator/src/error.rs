@@ -72,6 +72,20 @@ pub enum Error {
         /// The cause.
         source: io::Error,
     },
+    /// A program of Slurm is not installed here.
+    #[error("there is no `{program}` on this machine's PATH")]
+    NoSlurm {
+        /// The program.
+        program: &'static str,
+    },
+    /// A program of Slurm failed.
+    #[error("{program} failed: {reason}")]
+    Slurm {
+        /// The program.
+        program: &'static str,
+        /// What it said.
+        reason: String,
+    },
     /// A product cannot be looked at.
     #[error("cannot look at a product")]
     Product {

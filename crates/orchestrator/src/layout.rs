@@ -61,6 +61,12 @@ impl Layout {
         self.hidden().join("scratch").join(set).join(stage)
     }
 
+    /// Where head and workers of a cluster meet.
+    #[must_use]
+    pub(crate) fn slurm(&self) -> PathBuf {
+        self.hidden().join("slurm")
+    }
+
     /// One event a line, for every run.
     #[must_use]
     pub fn journal(&self) -> PathBuf {

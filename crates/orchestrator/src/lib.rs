@@ -48,17 +48,20 @@ mod worker;
 
 mod budget;
 mod cgroup;
+mod checksum;
 mod decide;
 mod error;
 mod event;
 mod expand;
 mod failure;
+mod hands;
 mod job;
 mod layout;
 mod lock;
 mod program;
 mod record;
 mod size;
+mod slurm;
 mod staff;
 mod template;
 mod tree;
@@ -68,12 +71,14 @@ pub use engine::{Feed, RunOptions, Surroundings, run};
 pub use error::Error;
 pub use event::{Event, Summary};
 pub use failure::{Class, Failure};
+pub use hands::Executor;
 pub use layout::Layout;
 pub use lock::holders;
 pub use plan::{AllCores, Cores, DataSet, Plan, RunLimits, Scope, Stage, is_plain_name};
 pub use record::{Attempt, Record, State, read_all};
 pub use resource::{FilesOnly, Observe, Resource, Signatures, of_path};
 pub use size::{Bytes, Seconds};
+pub use slurm::{SlurmOptions, reserved_argument, smallest_node, work_on_node};
 pub use worker::work;
 
 /// An error and its causes in one line.

@@ -19,6 +19,9 @@ pub struct Plan {
     /// Budgets of the whole run, where the command line gives none.
     #[serde(default)]
     pub run: RunLimits,
+    /// What `sbatch` gets beside what the executor says itself, for every job: partition, account, constraints.
+    #[serde(default)]
+    pub slurm: Vec<String>,
     /// Names that templates use. Values may use other names.
     #[serde(default)]
     pub vars: BTreeMap<String, String>,
@@ -142,6 +145,9 @@ pub struct Stage {
     /// Further attempts when its program ends with an exit code that means nothing special.
     #[serde(default)]
     pub retries: u32,
+    /// What `sbatch` gets for this stage, behind the plan's.
+    #[serde(default)]
+    pub slurm: Vec<String>,
     /// What its program's exit codes mean.
     #[serde(default)]
     pub exit_codes: BTreeMap<String, Class>,
@@ -217,6 +223,13 @@ impl Plan {
             Err(Error::Plan { origin: origin.to_owned(), place, reason: reason.to_owned() })
         };
         let mut names = BTreeSet::new();
+        for (place, arguments) in std::iter::once(("the plan".to_owned(), &self.slurm))
+            .chain(self.stages.iter().map(|stage| (format!("stage `{}`", stage.name), &stage.slurm)))
+        {
+            if let Some(argument) = crate::slurm::reserved_argument(arguments) {
+                return wrong(place, &format!("`slurm` has {argument}, which the executor says itself"));
+            }
+        }
         for stage in &self.stages {
             let place = format!("stage `{}`", stage.name);
             if !is_plain_name(&stage.name) {
@@ -328,6 +341,7 @@ mod tests {
             (format!("{stage}colour = \"x\""), "colour"),
             ("[[stage]]\npreset = \"x\"".into(), "wsclean"),
             (format!("{stage}[[set]]\nname = \"night\""), "night"),
+            (format!("{stage}slurm = [\"--array=1\"]"), "--array=1"),
             (format!("{stage}exit_codes = {{ bad = \"input\" }}"), "exit code"),
             (format!("{}scope = \"night\"\n[[stage]]\nname = \"b\"\ncommand = [\"true\"]", stage), "after"),
         ] {

@@ -124,6 +124,9 @@ impl<'a> Programs<'a> {
         let tail = output.finish();
         self.used.cpu_seconds = cpu_of_ended_children().max(self.used.cpu_seconds);
         let failure = match ended {
+            Ended::ByItself(status) if !status.success() && self.was_stopped_too(status) => {
+                Failure::new(Class::Stopped, "the run was asked to stop")
+            }
             Ended::ByItself(status) => match self.of_status(status, &arguments[0]) {
                 None if left.is_empty() => return Ok(()),
                 None => Failure::new(
@@ -188,6 +191,20 @@ impl<'a> Programs<'a> {
             };
             return Ok(Ended::Because(reason.0, reason.1));
         }
+    }
+
+    /// Whether the program ended because of the signal that asks this worker to stop: Slurm sends it to both at once, and
+    /// either may be faster.
+    fn was_stopped_too(&self, status: ExitStatus) -> bool {
+        const TERM: i32 = 15;
+        let by_term = status.signal() == Some(TERM) || status.code() == Some(128 + TERM);
+        for pause in pauses().take_while(|_| by_term) {
+            if self.stop.load(Ordering::Relaxed) {
+                return true;
+            }
+            thread::sleep(pause);
+        }
+        self.stop.load(Ordering::Relaxed)
     }
 
     /// Puts processes into the attempt's control group, where there can be one. It is made at the first look, since that takes

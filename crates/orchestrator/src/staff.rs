@@ -20,6 +20,8 @@ use crate::tree;
 #[derive(Debug)]
 pub(crate) enum Heard {
     Said(Message),
+    /// Something that a person should know.
+    Note(String),
     /// Its stdout is closed: it has ended, or is about to.
     Closed,
 }

@@ -39,41 +39,8 @@ pub fn work(observer: &dyn Observe) -> ExitCode {
             writeln!(std::io::stderr(), "error: this is a worker process, which a run starts with a job on its stdin");
         return ExitCode::from(2);
     };
-    let started = Instant::now();
-    let started_unix_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-    let stop = Arc::new(AtomicBool::new(false));
-    let confined = confine(&job, &stop);
-    let mut used = Used::default();
-    let result = match confined {
-        Ok(()) => attempt(&job, observer, &stop, &mut used),
-        Err(error) => Err(Failure::new(Class::CannotStart, format!("the worker process cannot be confined: {error}"))),
-    };
-    let failure = result.as_ref().err().cloned();
-    let mut attempts = job.earlier.clone();
-    attempts.push(Attempt {
-        number: attempts.len() as u32 + 1,
-        started_unix_s,
-        seconds: started.elapsed().as_secs_f64(),
-        cpu_seconds: used.cpu_seconds,
-        peak_memory: used.peak_memory,
-        memory_limit: job.limits.memory,
-        cores: job.limits.cores,
-        output_bytes: used.output_bytes,
-        failure,
-    });
-    let mut record = Record {
-        format: FORMAT,
-        set: job.set.clone(),
-        stage: job.stage.clone(),
-        state: if result.is_ok() { State::Done } else { State::Failed },
-        run: job.run.clone(),
-        key: job.key.clone(),
-        command: job.command.clone(),
-        inputs: job.inputs.clone(),
-        outputs: result.unwrap_or_default(),
-        attempts,
-        note: None,
-    };
+    let employer = Employer { is_mine: &|| true, listens: true };
+    let mut record = carry_out(&job, observer, &employer, None);
     // Being stopped says nothing about the set: what was known of it stays.
     if record.class() != Some(Class::Stopped) {
         let path = Layout::new(&job.work).record(&job.set, &job.stage);
@@ -89,6 +56,55 @@ pub fn work(observer: &dyn Observe) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// Whom a worker works for.
+pub(crate) struct Employer<'a> {
+    /// Whether the set is still its own; asked before anything gets its name.
+    pub(crate) is_mine: &'a dyn Fn() -> bool,
+    /// A head on the same machine holds the other end of stdin, and the worker ends with it.
+    pub(crate) listens: bool,
+}
+
+/// Does one attempt, unless something before it failed, and gives its record.
+pub(crate) fn carry_out(job: &Job, observer: &dyn Observe, employer: &Employer<'_>, before: Option<Failure>) -> Record {
+    let started = Instant::now();
+    let started_unix_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut used = Used::default();
+    let result = match (before, confine(job, &stop, employer.listens)) {
+        (Some(failure), _) => Err(failure),
+        (None, Ok(())) => attempt(job, observer, employer, &stop, &mut used),
+        (None, Err(error)) => {
+            Err(Failure::new(Class::CannotStart, format!("the worker process cannot be confined: {error}")))
+        }
+    };
+    let failure = result.as_ref().err().cloned();
+    let mut attempts = job.earlier.clone();
+    attempts.push(Attempt {
+        number: attempts.len() as u32 + 1,
+        started_unix_s,
+        seconds: started.elapsed().as_secs_f64(),
+        cpu_seconds: used.cpu_seconds,
+        peak_memory: used.peak_memory,
+        memory_limit: job.limits.memory,
+        cores: job.limits.cores,
+        output_bytes: used.output_bytes,
+        failure,
+    });
+    Record {
+        format: FORMAT,
+        set: job.set.clone(),
+        stage: job.stage.clone(),
+        state: if result.is_ok() { State::Done } else { State::Failed },
+        run: job.run.clone(),
+        key: job.key.clone(),
+        command: job.command.clone(),
+        inputs: job.inputs.clone(),
+        outputs: result.unwrap_or_default(),
+        attempts,
+        note: None,
+    }
+}
+
 /// Reports to the head. Without a head there is nobody to tell, and its end ends this process, too.
 pub(crate) fn tell(message: &Message) {
     if let Ok(mut line) = serde_json::to_vec(message) {
@@ -99,11 +115,13 @@ pub(crate) fn tell(message: &Message) {
 }
 
 /// Limits this process and what it starts, adopts its orphans, and listens for the head's end.
-fn confine(job: &Job, stop: &Arc<AtomicBool>) -> std::io::Result<()> {
+fn confine(job: &Job, stop: &Arc<AtomicBool>, listens: bool) -> std::io::Result<()> {
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT, signal_hook::consts::SIGHUP] {
         signal_hook::flag::register(signal, Arc::clone(stop))?;
     }
-    rustix::process::set_parent_process_death_signal(Some(Signal::TERM))?;
+    if listens {
+        rustix::process::set_parent_process_death_signal(Some(Signal::TERM))?;
+    }
     tree::adopt_orphans()?;
     let both = |limit| Rlimit { current: Some(limit), maximum: Some(limit) };
     setrlimit(Limited::Core, both(0))?;
@@ -111,6 +129,9 @@ fn confine(job: &Job, stop: &Arc<AtomicBool>) -> std::io::Result<()> {
     setrlimit(Limited::Data, both(job.limits.memory.saturating_mul(4).saturating_add(1 << 30)))?;
     if let Some(disk) = job.limits.disk {
         setrlimit(Limited::Fsize, both(disk.max(16 << 20)))?;
+    }
+    if !listens {
+        return Ok(());
     }
     // The head holds the other end of stdin: it closes it to stop us, and the kernel does when it dies.
     let ended = Arc::clone(stop);
@@ -123,7 +144,13 @@ fn confine(job: &Job, stop: &Arc<AtomicBool>) -> std::io::Result<()> {
 }
 
 /// The stage's commands in their order, and its product published.
-fn attempt(job: &Job, observer: &dyn Observe, stop: &Arc<AtomicBool>, used: &mut Used) -> Result<Signatures, Failure> {
+fn attempt(
+    job: &Job,
+    observer: &dyn Observe,
+    employer: &Employer<'_>,
+    stop: &Arc<AtomicBool>,
+    used: &mut Used,
+) -> Result<Signatures, Failure> {
     let layout = Layout::new(&job.work);
     let origin = json!({ "stage": job.stage, "key": job.key, "inputs": job.inputs });
     let is_there = job.product.as_deref().map(|product| was_made(product, &origin)).transpose()?.unwrap_or(false);
@@ -155,6 +182,9 @@ fn attempt(job: &Job, observer: &dyn Observe, stop: &Arc<AtomicBool>, used: &mut
     }
     for check in &job.check_after {
         programs.run(check).map_err(|failure| of_check(failure, Class::Product))?;
+    }
+    if !(employer.is_mine)() {
+        return Err(Failure::new(Class::Stopped, "another attempt took this one's place"));
     }
     if let Some(staged) = staged {
         let mut draft = ManifestDraft::new("stage-product", program_name(&job.command), env!("CARGO_PKG_VERSION"));

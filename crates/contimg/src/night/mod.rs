@@ -1,6 +1,7 @@
 //! A night's data sets through all stages: `contimg run` and what looks at it.
 
 mod check;
+mod executor;
 mod journal;
 mod ledger;
 mod observe;
@@ -49,7 +50,11 @@ pub(crate) fn is_worker() -> bool {
 
 /// Does the job of a worker.
 pub(crate) fn work() -> std::process::ExitCode {
-    orchestrator::work(&observe::Columns)
+    let arguments: Vec<std::ffi::OsString> = std::env::args_os().skip(2).collect();
+    match arguments.as_slice() {
+        [option, wave] if option == "--slurm" => orchestrator::work_on_node(&observe::Columns, Path::new(wave)),
+        _ => orchestrator::work(&observe::Columns),
+    }
 }
 
 #[derive(Args, Clone, Debug, Default)]
@@ -59,6 +64,7 @@ pub(crate) fn work() -> std::process::ExitCode {
   contimg run /data/ms/*.ms --work /data/night --until apply
   contimg run /data/incoming --work /data/night --plan night.toml --memory 16GiB --cores 8
   contimg run --print-plan > night.toml                    the plan, to be changed
+  contimg run /data/incoming --work /shared/night --executor slurm --slurm-arg=--partition=fast
 
 Running it again resumes: only what is missing, or whose inputs or settings changed, is done. Nothing needs to be cleaned up
 first, whatever ended the run before. Exit codes: 0 every set is done, 1 sets failed for their input, 3 the disk is full,
@@ -100,6 +106,8 @@ pub(crate) struct RunArgs {
     /// At most so many sets are begun and not finished [default: 64].
     #[arg(long, value_name = "N")]
     pub open_sets: Option<usize>,
+    #[command(flatten)]
+    pub executor: executor::ExecutorArgs,
     /// What to do with a group that lacks subbands.
     #[arg(long, value_enum, value_name = "POLICY")]
     pub missing: Option<Missing>,
@@ -157,6 +165,12 @@ fn of(error: &orchestrator::Error) -> Failure {
             Failure::of(Class::Usage, error).hint("give the run more, or the stage less in the plan")
         }
         E::Worker { .. } => Failure::of(Class::Worker, error),
+        E::NoSlurm { .. } => Failure::of(Class::Usage, error).hint(
+            "run it on a machine from which jobs are submitted (Debian and Ubuntu: apt-get install slurm-client and the \
+             cluster's slurm.conf), or without --executor slurm",
+        ),
+        E::Slurm { .. } => Failure::of(Class::Worker, error)
+            .hint("does `sinfo` work here? --memory and --cores say what one job may take where it does not"),
         _ => Failure::of(Class::Output, error),
     }
 }

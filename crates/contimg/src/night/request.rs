@@ -9,7 +9,7 @@ use std::{
 use orchestrator::{DataSet, Layout, Plan};
 use serde::{Deserialize, Serialize};
 
-use super::{RunArgs, of};
+use super::{RunArgs, executor::Chosen, of};
 use crate::{
     args::{Missing, Selection},
     failure::{Class, Failure},
@@ -35,6 +35,9 @@ pub(super) struct Request {
     pub disk: Option<u64>,
     pub reserve: u64,
     pub open_sets: usize,
+    /// Where attempts run, and what Slurm gets.
+    #[serde(default)]
+    pub executor: Chosen,
 }
 
 impl Request {
@@ -55,6 +58,7 @@ impl Request {
             disk: None,
             reserve: 64 << 20,
             open_sets: 64,
+            executor: Chosen::default(),
         });
         if !args.input.is_empty() {
             request.input = args.input.iter().map(|path| kept(path, layout)).collect::<Result<_, _>>()?;
@@ -93,6 +97,7 @@ impl Request {
         request.cores = args.cores.or(request.cores);
         request.reserve = args.reserve.map_or(request.reserve, |reserve| reserve.0);
         request.open_sets = args.open_sets.unwrap_or(request.open_sets);
+        request.executor.choose(&args.executor)?;
         request.disk = args.disk.map(|disk| disk.0).or(request.disk);
         Ok(request)
     }
@@ -149,9 +154,15 @@ impl Request {
         Ok(plan)
     }
 
-    /// Bytes of memory that the run may use.
-    pub(super) fn memory(&self, plan: &Plan) -> u64 {
-        self.memory.or(plan.run.memory.map(|memory| memory.0)).unwrap_or_else(|| available_memory() / 10 * 8)
+    /// Bytes of memory and cores that the run may use: asked for, planned, or what there is.
+    pub(super) fn means(&self, plan: &Plan) -> Result<(u64, u32), Failure> {
+        let memory = self.memory.or(plan.run.memory.map(|memory| memory.0));
+        let cores = self.cores.or(plan.run.cores);
+        if let (Some(memory), Some(cores)) = (memory, cores) {
+            return Ok((memory, cores));
+        }
+        let there = self.executor.means(plan)?;
+        Ok((memory.unwrap_or(there.0), cores.unwrap_or(there.1)))
     }
 
     /// The sets that there are now, oldest first, and what a person should know.
@@ -217,7 +228,7 @@ fn measurement_set(path: &Path) -> Result<DataSet, Failure> {
 }
 
 /// Bytes that programs can take without the system giving up others' memory.
-fn available_memory() -> u64 {
+pub(super) fn available_memory() -> u64 {
     let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
     let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim_end().parse::<u64>().ok());

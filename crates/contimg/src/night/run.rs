@@ -57,12 +57,12 @@ pub(super) fn go(request: &Request, layout: &Layout, quiet: bool, json: bool) ->
     let stop = Stop::listen().map_err(|e| Failure::io(Class::Worker, "cannot listen for signals", &e))?;
     let program =
         std::env::current_exe().map_err(|e| Failure::io(Class::Worker, "cannot find our own program file", &e))?;
-    let cores = std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1));
+    let (memory, cores) = request.means(&plan)?;
     let options = RunOptions {
         run: run_name(),
         budget: Budget {
-            memory: request.memory(&plan),
-            cores: request.cores.or(plan.run.cores).unwrap_or(cores),
+            memory,
+            cores,
             disk: request.disk.or(plan.run.disk.map(|disk| disk.0)),
             reserve: request.reserve,
         },
@@ -72,6 +72,7 @@ pub(super) fn go(request: &Request, layout: &Layout, quiet: bool, json: bool) ->
         version: env!("CARGO_PKG_VERSION").to_owned(),
         grace_seconds: 8.0,
         open_sets: request.open_sets,
+        executor: request.executor.executor(),
     };
     let mut journal = Journal::open(layout, &options.run);
     let ledger = Ledger::open(layout, &options.run);
@@ -79,7 +80,7 @@ pub(super) fn go(request: &Request, layout: &Layout, quiet: bool, json: bool) ->
     let mut show = Show::new(quiet);
     let problem = RefCell::new(None);
     let mut feed = || match request.sets(&plan, layout, quiet) {
-        Ok(sets) => Ok(Feed { sets, more: false }),
+        Ok(sets) => Ok(Feed { sets, ..Feed::default() }),
         Err(failure) => {
             *problem.borrow_mut() = Some(failure);
             Ok(Feed::default())

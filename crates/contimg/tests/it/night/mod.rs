@@ -3,6 +3,7 @@
 mod faults;
 mod plans;
 mod resume;
+mod slurm;
 mod stops;
 
 use std::path::PathBuf;
