@@ -3,7 +3,7 @@
 
 use num_complex::Complex64;
 
-use crate::averages::Averages;
+use crate::averages::{Averages, Cell, Cells};
 
 /// Gains of all antennas for one receptor and channel group, the phase of `reference` zero; `None` where the equations have no
 /// solution. Every antenna must have baselines.
@@ -13,24 +13,25 @@ use crate::averages::Averages;
 /// halved until the sum of squares falls.
 #[must_use]
 pub fn gauss_newton(averages: &Averages, receptor: usize, group: usize, reference: usize) -> Option<Vec<Complex64>> {
-    let count = averages.shape().antennas;
+    let cells = &averages.cells(receptor, group..group + 1)[0];
+    let count = cells.antennas;
     let mut gains: Vec<Complex64> = (0..count)
         .map(|i| {
             if i == reference {
                 return Complex64::ONE;
             }
-            let vm = averages.cell(i.min(reference), i.max(reference), receptor, group).vm;
+            let vm = vm(&cells.get(i.min(reference), i.max(reference)));
             let vm = if i < reference { vm } else { vm.conj() };
             if vm.norm() > 0.0 { vm / vm.norm() } else { Complex64::ONE }
         })
         .collect();
-    let mut cost = cost_of(averages, receptor, group, &gains);
+    let mut cost = cost_of(cells, &gains);
     for _ in 0..200 {
-        let step = step(averages, receptor, group, reference, &gains)?;
+        let step = step(cells, reference, &gains)?;
         let mut scale = 1.0;
         loop {
             let next: Vec<Complex64> = gains.iter().zip(&step).map(|(g, d)| g + d * scale).collect();
-            let now = cost_of(averages, receptor, group, &next);
+            let now = cost_of(cells, &next);
             if now <= cost || scale < 1e-6 {
                 gains = next;
                 cost = now;
@@ -48,37 +49,37 @@ pub fn gauss_newton(averages: &Averages, receptor: usize, group: usize, referenc
     Some(gains.into_iter().map(|g| g * turn).collect())
 }
 
+/// Σ w V M*.
+fn vm(cell: &Cell) -> Complex64 {
+    Complex64::new(cell.re.into(), cell.im.into())
+}
+
 /// Without the constant Σ w |V|².
-fn cost_of(averages: &Averages, receptor: usize, group: usize, gains: &[Complex64]) -> f64 {
+fn cost_of(cells: &Cells, gains: &[Complex64]) -> f64 {
     let mut sum = 0.0;
     for j in 0..gains.len() {
         for i in 0..j {
-            let cell = averages.cell(i, j, receptor, group);
+            let cell = cells.get(i, j);
             let g = gains[i] * gains[j].conj();
-            sum += cell.mm * g.norm_sqr() - 2.0 * (g.conj() * cell.vm).re;
+            sum += f64::from(cell.mm) * g.norm_sqr() - 2.0 * (g.conj() * vm(&cell)).re;
         }
     }
     sum
 }
 
 /// One Gauss–Newton step.
-fn step(
-    averages: &Averages,
-    receptor: usize,
-    group: usize,
-    reference: usize,
-    gains: &[Complex64],
-) -> Option<Vec<Complex64>> {
+fn step(cells: &Cells, reference: usize, gains: &[Complex64]) -> Option<Vec<Complex64>> {
     let size = 2 * gains.len();
     let mut matrix = vec![vec![0.0; size + 1]; size];
     for j in 0..gains.len() {
         for i in 0..j {
-            let cell = averages.cell(i, j, receptor, group);
+            let cell = cells.get(i, j);
             if cell.mm <= 0.0 {
                 continue;
             }
             // Residual and derivatives of √(Σ w |M|²) (q − gᵢ gⱼ*), where q = Σ w V M* / Σ w |M|².
-            let q = cell.vm / cell.mm;
+            let mm = f64::from(cell.mm);
+            let q = vm(&cell) / mm;
             let residual = q - gains[i] * gains[j].conj();
             let imaginary = Complex64::I;
             let derivatives = [
@@ -89,9 +90,9 @@ fn step(
             ];
             for &(a, da) in &derivatives {
                 for &(b, db) in &derivatives {
-                    matrix[a][b] += cell.mm * (da.conj() * db).re;
+                    matrix[a][b] += mm * (da.conj() * db).re;
                 }
-                matrix[a][size] += cell.mm * (da.conj() * residual).re;
+                matrix[a][size] += mm * (da.conj() * residual).re;
             }
         }
     }

@@ -9,8 +9,9 @@
 //! - **Flags and weights** are honoured; values that are not finite count as flagged. Outliers: solve, take the scale of the
 //!   [`Residuals`] of some rows, and average again with [`Reweight`]; two rounds bear one outlier in ten.
 //! - **Cost:** one pass over the rows in the caller's threads ([`Averages::parts`]); 20 bytes a baseline, receptor and channel
-//!   group ([`Shape::bytes`]), whatever the number of rows; solving takes some tens of updates of antennas² operations each,
-//!   on all cores of the caller's pool.
+//!   group ([`Shape::bytes`]), whatever the number of rows. Sums that stay in the cache are added to several times as fast: give
+//!   the sums an [`Order`], and add the rows of a part at all times before the next part's. Solving takes some tens of
+//!   updates of antennas² operations each, on all cores of the caller's pool.
 //! - **Sameness:** the results do not depend on the number of threads.
 //! - **Refuses:** data without usable visibilities, models that are zero. Antennas that nothing connects to the others,
 //!   amplitudes that no loop of baselines determines, and solutions of low signal to noise have no solution, and the
@@ -56,7 +57,7 @@ mod robust;
 pub mod dense;
 mod error;
 
-pub use averages::{Averages, Part, Shape};
+pub use averages::{Averages, Order, Part, Shape};
 pub use bandpass::{Delays, delays, normalise};
 pub use error::{Error, Result};
 pub use reference::refer;

@@ -2,7 +2,7 @@
 
 use num_complex::Complex64;
 
-use crate::averages::Averages;
+use crate::averages::Cells;
 
 /// Σ w V M* and Σ w |M|² as full Hermitian and symmetric matrices, row by row.
 #[derive(Clone, Debug, Default)]
@@ -25,13 +25,12 @@ pub(crate) struct Normal {
 
 impl Normal {
     /// Antennas with at least `least` baselines to others of them, in one connected part with as many antennas as possible.
-    pub(crate) fn new(averages: &Averages, receptor: usize, group: usize, least: usize) -> Self {
-        let all = averages.shape().antennas;
-        let linked = |i: usize, j: usize| i != j && averages.cell(i.min(j), i.max(j), receptor, group).mm > 0.0;
+    pub(crate) fn new(cells: &Cells, least: usize) -> Self {
+        let all = cells.antennas;
         let mut links = vec![false; all * all];
         for i in 0..all {
             for j in 0..i {
-                let link = linked(j, i);
+                let link = cells.get(j, i).mm > 0.0;
                 (links[i * all + j], links[j * all + i]) = (link, link);
             }
         }
@@ -56,16 +55,16 @@ impl Normal {
         };
         for (a, &i) in antennas.iter().enumerate() {
             for (b, &j) in antennas.iter().enumerate().skip(a + 1) {
-                let cell = averages.cell(i, j, receptor, group);
+                let cell = cells.get(i, j);
                 if cell.mm <= 0.0 {
                     continue;
                 }
                 let (upper, lower) = (a * count + b, b * count + a);
-                (normal.re[upper], normal.im[upper]) = (cell.vm.re, cell.vm.im);
-                (normal.re[lower], normal.im[lower]) = (cell.vm.re, -cell.vm.im);
-                (normal.mm[upper], normal.mm[lower]) = (cell.mm, cell.mm);
-                normal.vv += cell.vv;
-                normal.n += cell.n;
+                (normal.re[upper], normal.im[upper]) = (cell.re.into(), cell.im.into());
+                (normal.re[lower], normal.im[lower]) = (cell.re.into(), f64::from(-cell.im));
+                (normal.mm[upper], normal.mm[lower]) = (cell.mm.into(), cell.mm.into());
+                normal.vv += f64::from(cell.vv);
+                normal.n += f64::from(cell.n);
                 normal.baselines += 1;
             }
         }

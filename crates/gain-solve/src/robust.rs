@@ -1,6 +1,6 @@
 //! Visibilities far from the solution count less: Tukey's biweight on residuals over a robust scale.
 
-use crate::row::{Bands, Row, Scratch};
+use crate::row::{Bands, Planes, Row};
 
 /// Residual powers w |V − g₁ g₂* M|², counted by size: their median is hardly moved by outliers.
 #[derive(Clone, Debug)]
@@ -29,11 +29,8 @@ impl Residuals {
     /// Counts the residuals of a row against the solution that it carries ([`Row::solved`]); none where it carries none.
     /// `groups` are those of the sums, as in [`Row::solved`].
     pub fn add_row(&mut self, row: &Row<'_>, bands: &Bands, groups: usize) {
-        let Some(solved) = row.solved else { return };
-        let mut scratch = Scratch::default();
-        for receptor in 0..bands.hands.len() {
-            scratch.load(row, bands, receptor, groups, None);
-            scratch.count(bands, solved.map(|g| &g[receptor * groups..(receptor + 1) * groups]), self);
+        if row.solved.is_some() {
+            pulp::Arch::new().dispatch(Count { residuals: self, row, bands, groups });
         }
     }
 
@@ -59,6 +56,32 @@ impl Residuals {
             below += count;
         }
         None
+    }
+}
+
+/// One row to be counted.
+struct Count<'a> {
+    residuals: &'a mut Residuals,
+    row: &'a Row<'a>,
+    bands: &'a Bands,
+    groups: usize,
+}
+
+impl pulp::WithSimd for Count<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        let Self { residuals, row, bands, groups } = self;
+        let Some(solved) = row.solved else { return };
+        let (mut planes, one_each) = (Planes::new(), bands.one_each());
+        for receptor in 0..bands.hands.len() {
+            let solved = solved.map(|g| &g[receptor * groups..(receptor + 1) * groups]);
+            bands.pieces(one_each, |piece| {
+                planes.load(row, bands, receptor, &piece);
+                planes.residuals(&piece, solved, |power| residuals.add(power));
+            });
+        }
     }
 }
 

@@ -149,8 +149,8 @@ pub fn solve(averages: &Averages, options: &Options) -> Result<Solutions> {
         .map(|&(receptor, first)| {
             let mut before: Option<Solved> = None;
             let mut run = Vec::with_capacity(RUN);
-            for group in first..(first + RUN).min(shape.groups) {
-                let normal = Normal::new(averages, receptor, group, options.min_baselines);
+            for cells in averages.cells(receptor, first..(first + RUN).min(shape.groups)) {
+                let normal = Normal::new(&cells, options.min_baselines);
                 let solved = Solved::new(&normal, before.as_ref(), options);
                 if solved.report.failed.is_none() {
                     before = Some(solved.clone());

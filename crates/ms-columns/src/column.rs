@@ -182,6 +182,11 @@ impl Tiles {
         if self.covers(&rows, &channels) {
             self.new.write(rows.clone(), channels.clone(), values)?;
             self.tiles(&rows, &channels).for_each(|tile| self.written[tile].store(true, Ordering::Release));
+            let replaced = |old: &&TiledColumn| old.name() == self.new.name() && channels == old.channels();
+            if let Some(old) = self.old.as_ref().filter(replaced) {
+                // The new values take the memory of the old ones, which nobody reads again, not that of other files.
+                old.forget(&rows);
+            }
             return Ok(());
         }
         for tile in self.tiles(&rows, &channels) {

@@ -292,6 +292,20 @@ impl TiledColumn {
         Ok(())
     }
 
+    /// Lets the system take the memory in which it keeps the file's tiles of some rows: for values that nobody will read
+    /// again. It costs nothing but reading them from the disk should somebody do; where the system declines, nothing.
+    pub fn forget(&self, rows: &Range<u64>) {
+        let [_, along, deep] = self.grid();
+        let tile_rows = self.geometry.tile[0] as u64;
+        let bytes = (along * deep * self.tile_bytes) as u64;
+        let (first, last) = (rows.start / tile_rows, rows.end.div_ceil(tile_rows));
+        if let Some(length) = std::num::NonZeroU64::new(last.saturating_sub(first) * bytes) {
+            // Advice: what comes of it changes no result.
+            let from = self.offset + first * bytes;
+            let _ = rustix::fs::fadvise(&self.file, from, Some(length), rustix::fs::Advice::DontNeed);
+        }
+    }
+
     /// Brings what was written to the disk (fdatasync).
     ///
     /// # Errors

@@ -1,10 +1,9 @@
-//! Blocks of rows, read with all cores.
+//! Blocks of rows that a thread reads.
 
 use std::ops::Range;
 
 use casacore::{Complex32, Element};
 use ms_columns::Input;
-use rayon::prelude::*;
 
 use crate::failure::{Class, Failure};
 
@@ -34,6 +33,8 @@ pub(crate) struct Columns {
     flags: Input<bool>,
     sigma: Input<f32>,
     uvw: Option<Input<f64>>,
+    /// Rows at which cells of another shape begin, in order.
+    changes: Vec<u64>,
     set: std::path::PathBuf,
 }
 
@@ -55,9 +56,15 @@ pub(crate) struct Block {
 impl Columns {
     pub(crate) fn open(set: &std::path::Path, with_uvw: bool) -> Result<Self, Failure> {
         let failed = |error: ms_columns::Error| column_failure(Class::Input, &error);
+        let (data, model) =
+            (Input::open(set, "DATA").map_err(failed)?, Input::open(set, "MODEL_DATA").map_err(failed)?);
+        let mut changes: Vec<u64> = data.shape_changes().chain(Input::<Complex32>::shape_changes(&model)).collect();
+        changes.sort_unstable();
+        changes.dedup();
         Ok(Self {
-            data: Input::open(set, "DATA").map_err(failed)?,
-            model: Input::open(set, "MODEL_DATA").map_err(failed)?,
+            data,
+            model,
+            changes,
             flags: Input::open(set, "FLAG").map_err(failed)?,
             sigma: Input::open(set, "SIGMA").map_err(failed)?,
             uvw: if with_uvw { Some(Input::open(set, "UVW").map_err(failed)?) } else { None },
@@ -65,28 +72,14 @@ impl Columns {
         })
     }
 
-    /// All rows in blocks of at most about `bytes` of DATA, in each of which cells have one shape.
-    pub(crate) fn blocks(&self, rows: u64, bytes: usize) -> Result<Vec<Range<u64>>, Failure> {
-        let mut starts: Vec<u64> = [0, rows].into_iter().chain(self.data.shape_changes()).collect();
-        starts.extend(self.model.shape_changes());
-        starts.sort_unstable();
-        starts.dedup();
-        let unit = self.data.tile_rows().max(1);
-        let mut blocks = Vec::new();
-        for pair in starts.windows(2) {
-            let [channels, correlations] =
-                self.data.cell(&(pair[0]..pair[0] + 1)).map_err(|error| column_failure(Class::Input, &error))?;
-            let row_bytes = (channels * correlations * size_of::<Complex32>()).max(1);
-            let wanted = (bytes / row_bytes).max(1) as u64;
-            let step = (wanted / unit * unit).max(unit.min(4 * wanted)).max(1);
-            let mut start = pair[0];
-            while start < pair[1] {
-                let end = ((start / step + 1) * step).min(pair[1]);
-                blocks.push(start..end);
-                start = end;
-            }
-        }
-        Ok(blocks)
+    /// The rows from `first` on whose cells have the shape of its own, at least one and at most about `bytes` of DATA.
+    pub(crate) fn alike(&self, first: u64, bytes: usize) -> Result<Range<u64>, Failure> {
+        let failed = |error: ms_columns::Error| column_failure(Class::Input, &error);
+        let [channels, correlations] = self.data.cell(&(first..first + 1)).map_err(failed)?;
+        let row_bytes = (channels * correlations * size_of::<Complex32>()).max(1);
+        let most = first + (bytes / row_bytes).max(1) as u64;
+        let next = self.changes.partition_point(|&row| row <= first);
+        Ok(first..self.changes.get(next).map_or(most, |&row| row.min(most)))
     }
 
     /// Reads a block.
@@ -100,7 +93,6 @@ impl Columns {
         let [channels, correlations] = block.cell;
         let per_row = channels * correlations;
         block.rows = rows.clone();
-        // One after the other: each is read by all threads.
         read(&self.data, &rows, per_row, &mut block.data).map_err(failed)?;
         read(&self.model, &rows, per_row, &mut block.model).map_err(failed)?;
         read(&self.flags, &rows, per_row, &mut block.flags).map_err(failed)?;
@@ -119,20 +111,13 @@ pub(crate) fn weight_of(sigma: f32) -> f32 {
     if sigma > 0.0 && sigma.is_finite() { 1.0 / (sigma * sigma) } else { 0.0 }
 }
 
-/// Reads rows of a column, in parts of whole tiles, by the threads of the pool.
+/// Reads rows of a column whose cells have `per_row` values.
 fn read<T: Element>(
     input: &Input<T>,
     rows: &Range<u64>,
     per_row: usize,
     out: &mut Vec<T>,
 ) -> Result<(), ms_columns::Error> {
-    let count = (rows.end - rows.start) as usize;
-    out.resize(count * per_row, T::default());
-    let unit = input.tile_rows().max(1) as usize;
-    let threads = rayon::current_num_threads();
-    let part = count.div_ceil(2 * threads).div_ceil(unit) * unit;
-    out.par_chunks_mut((part * per_row).max(1)).enumerate().try_for_each(|(number, out)| {
-        let start = rows.start + (number * part) as u64;
-        input.read(start..start + (out.len() / per_row.max(1)) as u64, out)
-    })
+    out.resize((rows.end - rows.start) as usize * per_row, T::default());
+    input.read(rows.clone(), out)
 }

@@ -27,7 +27,7 @@ pub(crate) struct Factors {
 
 impl Factors {
     fn new(view: &View, known: &Known, description: usize, time: u32) -> Self {
-        let gains = known.at(description, time);
+        let gains = known.at(description, time as usize);
         let cell = &view.descriptions[description];
         let antennas = view.subtables.antennas.len();
         let receptors = gains.powers.len() / antennas.max(1);

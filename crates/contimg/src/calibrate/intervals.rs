@@ -25,8 +25,8 @@ pub(crate) struct Span {
     pub field: i32,
     pub scan: i32,
     pub observation: i32,
-    /// The row after which it is complete.
-    pub last_row: u64,
+    /// The number of the time after which it is complete.
+    pub last_time: usize,
 }
 
 /// The solution intervals of the selected rows, in order of time.
@@ -42,14 +42,10 @@ impl Intervals {
     /// Divides the rows that `select` chooses (by field and scan).
     pub(crate) fn new(view: &View, interval: Interval, split: Split, select: impl Fn(i32, i32) -> bool) -> Self {
         let times = view.times.len();
-        // Rows of each context and time, and the last of them.
-        let mut counts = vec![(0_u64, 0_u64); view.contexts.len() * times];
-        for (number, row) in view.rows.iter().enumerate() {
-            if row.antennas[0] != row.antennas[1] {
-                let place = usize::from(row.context) * times + row.time as usize;
-                counts[place].0 += 1;
-                counts[place].1 = number as u64;
-            }
+        // Rows of each context and time.
+        let mut counts = vec![0_u64; view.contexts.len() * times];
+        for row in view.rows.iter().filter(|row| row.antennas[0] != row.antennas[1]) {
+            counts[usize::from(row.context) * times + row.time as usize] += 1;
         }
         // By what separates them: the times that they have.
         let mut parts: BTreeMap<(i32, i32, i32), Vec<(u32, u32)>> = BTreeMap::new();
@@ -61,7 +57,7 @@ impl Intervals {
                 Split::Nowhere => (context.observation, 0, 0),
                 Split::Scans => (context.observation, context.scan, context.field),
             };
-            let own = (0..times).filter(|time| counts[number * times + time].0 > 0);
+            let own = (0..times).filter(|time| counts[number * times + time] > 0);
             parts.entry(key).or_default().extend(own.map(|time| (time as u32, number as u32)));
         }
         let mut found: Vec<(Span, Vec<(u32, u32)>)> = Vec::new();
@@ -86,7 +82,7 @@ impl Intervals {
                         field: first.field,
                         scan: first.scan,
                         observation: first.observation,
-                        last_row: 0,
+                        last_time: 0,
                     };
                     found.push((span, Vec::new()));
                 }
@@ -99,13 +95,13 @@ impl Intervals {
             let (mut weight, mut sum) = (0.0, 0.0);
             let (mut first, mut last) = (f64::INFINITY, f64::NEG_INFINITY);
             for &(time, context) in places.iter() {
-                let (rows, last_row) = counts[context as usize * times + time as usize];
+                let rows = counts[context as usize * times + time as usize];
                 let centre = view.times[time as usize];
                 // About the first time: seconds of MJD would lose digits in the sum.
                 sum += rows as f64 * (centre - view.times[0]);
                 weight += rows as f64;
                 (first, last) = (first.min(centre), last.max(centre));
-                span.last_row = span.last_row.max(last_row);
+                span.last_time = span.last_time.max(time as usize);
             }
             span.centre_s = view.times[0] + sum / weight;
             span.length_s = last - first + view.integration_s;
@@ -118,6 +114,15 @@ impl Intervals {
             }
         }
         Self { spans: found.into_iter().map(|(span, _)| span).collect(), of, times }
+    }
+
+    /// The intervals that rows of time number `time` belong to, each once.
+    pub(crate) fn at(&self, time: usize) -> Vec<usize> {
+        let all = self.of.iter().skip(time).step_by(self.times.max(1));
+        let mut found: Vec<usize> = all.filter_map(|&number| (number as usize).checked_sub(1)).collect();
+        found.sort_unstable();
+        found.dedup();
+        found
     }
 
     /// The interval of a row.

@@ -5,12 +5,8 @@ use std::sync::Arc;
 
 use cal_tables::{CalTable, Complex32, InTime, InterpolateOptions, Interpolator, Kind, Target};
 
-use crate::calibrate::kept::Kept;
 use crate::calibrate::set::View;
 use crate::failure::{Class, Failure};
-
-/// Products of gains that are kept for each data description: two neighbouring times.
-const KEPT: usize = 2;
 
 /// A table in memory.
 #[derive(Clone, Debug)]
@@ -63,7 +59,6 @@ pub(crate) struct Known {
     /// By data description: channels, receptors, one interpolator a table. Empty for those without rows.
     of: Vec<Option<(usize, usize, Vec<Interpolator>)>>,
     times: Vec<f64>,
-    kept: Kept<Gains>,
 }
 
 impl Known {
@@ -99,20 +94,17 @@ impl Known {
                 .collect();
             of.push(Some((description.channels, receptors, prepared.map_err(|error| failure(&error))?)));
         }
-        Ok(Self {
-            antennas: view.subtables.antennas.len(),
-            of,
-            times: view.times.clone(),
-            kept: Kept::new(KEPT * view.descriptions.len()),
-        })
+        Ok(Self { antennas: view.subtables.antennas.len(), of, times: view.times.clone() })
+    }
+
+    /// Bytes of [`Gains`] of all data descriptions at one time.
+    pub(crate) fn bytes(&self) -> usize {
+        let values = self.of.iter().flatten().map(|(channels, receptors, _)| channels * receptors).sum::<usize>();
+        values * self.antennas * size_of::<Complex32>()
     }
 
     /// The gains of all antennas for rows of a data description at time number `time`.
-    pub(crate) fn at(&self, description: usize, time: u32) -> Arc<Gains> {
-        self.kept.get((description, time), || self.product(description, time))
-    }
-
-    fn product(&self, description: usize, time: u32) -> Gains {
+    pub(crate) fn at(&self, description: usize, time: usize) -> Gains {
         let (channels, receptors, tables) =
             self.of[description].as_ref().expect("because only descriptions with rows are asked for");
         let mut gains = Gains {
@@ -120,7 +112,7 @@ impl Known {
             powers: vec![1.0; self.antennas * receptors],
         };
         for table in tables {
-            table.multiply(self.times[time as usize], &mut gains.gains, &mut gains.powers);
+            table.multiply(self.times[time], &mut gains.gains, &mut gains.powers);
         }
         gains
     }

@@ -1,8 +1,8 @@
 //! Calibration: `contimg solve` finds gains and bandpasses against MODEL_DATA, `contimg apply` writes CORRECTED_DATA.
 //!
 //! Both read the set in blocks of rows with all cores ([`block`]), know what each row is ([`set`]), and multiply the solutions
-//! of tables onto its channels ([`known`]). `solve` averages rows into solution intervals ([`intervals`], [`pass`]), one stage
-//! after another ([`stages`]), and publishes what passes its checks ([`tables`]).
+//! of tables onto its channels ([`known`]). `solve` averages rows into solution intervals ([`intervals`], [`pass`]), some
+//! baselines at a time ([`route`]), one stage after another ([`stages`]), and publishes what passes its checks ([`tables`]).
 
 mod apply;
 pub(crate) mod args;
@@ -14,6 +14,7 @@ mod known;
 mod pass;
 mod plot;
 mod register;
+mod route;
 mod set;
 mod solve;
 mod stages;

@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
-use std::sync::Arc;
 
 use casacore::Complex32;
-use gain_solve::{Averages, Bands, Options, Residuals, Reweight, Row, Shape, Solutions, Weights, solve};
+use gain_solve::{Averages, Bands, Options, Part, Residuals, Reweight, Row, Shape, Solutions, Weights, solve};
 use indicatif::ProgressBar;
 use rayon::prelude::*;
 
@@ -13,6 +12,7 @@ use crate::calibrate::args::UvRange;
 use crate::calibrate::block::{Block, Columns};
 use crate::calibrate::intervals::Intervals;
 use crate::calibrate::known::{Gains, Known};
+use crate::calibrate::route::{Route, Rows};
 use crate::calibrate::set::{RowKey, View};
 use crate::failure::Failure;
 
@@ -21,12 +21,15 @@ use crate::failure::Failure;
 pub(crate) struct Plan<'a> {
     pub view: &'a View,
     pub columns: &'a Columns,
-    pub blocks: &'a [Range<u64>],
+    pub route: &'a Route,
+    /// Times that are read together.
+    pub batches: Vec<Range<usize>>,
+    /// The rows that are solved from.
+    pub rows: Rows,
     pub intervals: Intervals,
     /// By data description; none for those that are not solved from.
     pub bands: Vec<Option<Bands>>,
-    pub groups: usize,
-    pub receptors: usize,
+    pub shape: Shape,
     /// Antennas of the set that are solved for.
     pub antennas: Vec<usize>,
     pub known: Option<Known>,
@@ -38,12 +41,21 @@ pub(crate) struct Plan<'a> {
 /// What is known so far of an interval, for re-weighting: `[antenna solved for][receptor, group]`.
 type Fit = Vec<Vec<Complex32>>;
 
+/// The known gains of a batch, by data description and time.
+type KnownGains = HashMap<(usize, usize), Gains>;
+
 /// The solutions of an interval, or why there are none.
 pub(crate) type Outcome = Result<Solutions, gain_solve::Error>;
 
 impl Plan<'_> {
-    fn shape(&self) -> Shape {
-        Shape { antennas: self.antennas.len(), receptors: self.receptors, groups: self.groups }
+    /// How often the progress bar advances in a pass.
+    pub(crate) fn steps(&self) -> usize {
+        self.batches.len() * self.route.chunks
+    }
+
+    /// How often a pass reads.
+    pub(crate) fn runs(&self) -> Result<usize, Failure> {
+        self.rows.count(self.columns)
     }
 
     /// Averages all rows and solves each interval as soon as its last row has come.
@@ -52,105 +64,92 @@ impl Plan<'_> {
         let how = robust.map(|(_, how)| how);
         let mut running: BTreeMap<usize, Averages> = BTreeMap::new();
         let mut outcomes: Vec<Outcome> = self.intervals.spans.iter().map(|_| Err(gain_solve::Error::NoData)).collect();
-        let mut block = Block::default();
-        let dense = self.dense();
-        for rows in self.blocks {
-            self.bar.inc(1);
-            let chosen = self.choose(rows, &mut block)?;
-            let known = self.known_of(&chosen);
-            for (&interval, rows) in &chosen {
-                let averages = running.entry(interval).or_insert_with(|| Averages::new(self.shape()));
-                let fit = fits.as_ref().and_then(|fits| fits[interval].as_ref());
-                let part = self.shape().baselines().div_ceil(4 * rayon::current_num_threads());
-                let parts: Vec<_> = averages.parts(part).collect();
-                parts.into_par_iter().for_each(|mut part| {
-                    for &row in rows {
-                        let key = &self.view.rows[row];
-                        let antennas = key.antennas.map(|antenna| dense[usize::from(antenna)]);
-                        if part.takes(antennas) {
-                            let Some(bands) = &self.bands[self.view.description(key)] else { continue };
-                            part.add(&self.row(&block, row, antennas, &known, fit), bands, how.as_ref());
-                        }
-                    }
+        for (number, times) in self.batches.iter().enumerate() {
+            let known = self.known_of(times);
+            for interval in times.clone().flat_map(|time| self.intervals.at(time)) {
+                running.entry(interval).or_insert_with(|| Averages::ordered(self.shape, &self.route.order));
+            }
+            // Each chunk of baselines is one thread's, in all intervals.
+            let mut chunks: Vec<BTreeMap<usize, Part<'_>>> = (0..self.route.chunks).map(|_| BTreeMap::new()).collect();
+            for (&interval, averages) in &mut running {
+                let parts = averages.parts(self.route.baselines);
+                chunks.iter_mut().zip(parts).for_each(|(chunk, part)| {
+                    chunk.insert(interval, part);
                 });
             }
+            chunks.into_par_iter().enumerate().try_for_each_init(Block::default, |block, (chunk, mut parts)| {
+                for run in self.rows.runs(self.columns, number, chunk) {
+                    for row in self.read(run?, block)? {
+                        let key = &self.view.rows[row];
+                        let (Some(bands), Some(interval)) =
+                            (&self.bands[self.view.description(key)], self.intervals.of(key))
+                        else {
+                            continue;
+                        };
+                        let fit = fits.as_ref().and_then(|fits| fits[interval].as_ref());
+                        if let Some(part) = parts.get_mut(&interval) {
+                            part.add(&self.row(block, row, &known, fit), bands, how.as_ref());
+                        }
+                    }
+                }
+                self.bar.inc(1);
+                Ok::<_, Failure>(())
+            })?;
             let done: Vec<usize> =
-                running.keys().copied().filter(|&k| self.intervals.spans[k].last_row < block.rows.end).collect();
+                running.keys().copied().filter(|&k| self.intervals.spans[k].last_time < times.end).collect();
             for interval in done {
                 if let Some(averages) = running.remove(&interval) {
                     outcomes[interval] = solve(&averages, &self.options);
                 }
             }
         }
-        for (interval, averages) in running {
-            outcomes[interval] = solve(&averages, &self.options);
-        }
         Ok(outcomes)
     }
 
-    /// Residuals of about one block in `every`, for their scale.
+    /// Residuals of about one run of rows in `every`, for their scale.
     pub(crate) fn residuals(&self, outcomes: &[Outcome], every: usize) -> Result<Residuals, Failure> {
         let fits = self.fits(outcomes);
-        let dense = self.dense();
         let mut all = Residuals::default();
-        let mut block = Block::default();
-        for rows in self.blocks.iter().skip(every / 2).step_by(every) {
-            let chosen = self.choose(rows, &mut block)?;
-            let known = self.known_of(&chosen);
-            let rows: Vec<(usize, usize)> =
-                chosen.iter().flat_map(|(&interval, rows)| rows.iter().map(move |&row| (interval, row))).collect();
-            let of_block = rows
-                .par_chunks(64)
-                .fold(Residuals::default, |mut residuals, rows| {
-                    for &(interval, row) in rows {
+        for (number, times) in self.batches.iter().enumerate() {
+            let known = self.known_of(times);
+            let of_chunk = |block: &mut Block, chunk: usize| {
+                let mut residuals = Residuals::default();
+                // Other times of each chunk: in all, as many of each.
+                let runs = self.rows.runs(self.columns, number, chunk).enumerate();
+                for (_, run) in runs.filter(|(run, _)| (number + chunk + run) % every == every / 2) {
+                    for row in self.read(run?, block)? {
                         let key = &self.view.rows[row];
-                        let antennas = key.antennas.map(|antenna| dense[usize::from(antenna)]);
-                        if let (Some(fit), Some(bands)) = (&fits[interval], &self.bands[self.view.description(key)]) {
-                            let row = self.row(&block, row, antennas, &known, Some(fit));
-                            residuals.add_row(&row, bands, self.groups);
+                        let fit = self.intervals.of(key).and_then(|interval| fits[interval].as_ref());
+                        if let (Some(fit), Some(bands)) = (fit, &self.bands[self.view.description(key)]) {
+                            let row = self.row(block, row, &known, Some(fit));
+                            residuals.add_row(&row, bands, self.shape.groups);
                         }
                     }
-                    residuals
-                })
-                .reduce(Residuals::default, |mut a, b| {
+                }
+                Ok::<_, Failure>(residuals)
+            };
+            let of_batch = (0..self.route.chunks).into_par_iter().map_init(Block::default, of_chunk).try_reduce(
+                Residuals::default,
+                |mut a, b| {
                     a.merge(&b);
-                    a
-                });
-            all.merge(&of_block);
+                    Ok(a)
+                },
+            )?;
+            all.merge(&of_batch);
         }
         Ok(all)
     }
 
-    /// The number among those solved for, of every antenna of the set.
-    fn dense(&self) -> Vec<usize> {
-        let mut dense = vec![0; self.view.subtables.antennas.len()];
-        self.antennas.iter().enumerate().for_each(|(number, &antenna)| dense[antenna] = number);
-        dense
-    }
-
-    /// Reads the block and chooses its rows, by interval; nothing is read where none is chosen.
-    fn choose(&self, rows: &Range<u64>, block: &mut Block) -> Result<BTreeMap<usize, Vec<usize>>, Failure> {
-        let mut chosen: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-        for row in rows.start as usize..rows.end as usize {
-            let key = &self.view.rows[row];
-            let usable = !key.flagged && key.antennas[0] != key.antennas[1];
-            if usable
-                && self.bands[self.view.description(key)].is_some()
-                && let Some(interval) = self.intervals.of(key)
-            {
-                chosen.entry(interval).or_default().push(row);
-            }
+    /// Reads rows, and gives those of a baseline whose length is wanted.
+    fn read(&self, run: &[u32], block: &mut Block) -> Result<Vec<usize>, Failure> {
+        if let (Some(&first), Some(&last)) = (run.first(), run.last()) {
+            self.columns.read(u64::from(first)..u64::from(last) + 1, block)?;
         }
-        block.rows = rows.clone();
-        if !chosen.is_empty() {
-            self.columns.read(rows.clone(), block)?;
-        }
+        let mut rows: Vec<usize> = run.iter().map(|&row| row as usize).collect();
         if let Some(range) = self.uvrange {
-            for rows in chosen.values_mut() {
-                rows.retain(|&row| self.within(range, &self.view.rows[row], block, row));
-            }
+            rows.retain(|&row| self.within(range, &self.view.rows[row], block, row));
         }
-        Ok(chosen)
+        Ok(rows)
     }
 
     /// Whether a baseline's length is within the range; in wavelengths of the middle of its window.
@@ -167,34 +166,23 @@ impl Plan<'_> {
         (range.from..=range.to).contains(&length)
     }
 
-    /// The known gains of every data description and time among the rows.
-    fn known_of(&self, chosen: &BTreeMap<usize, Vec<usize>>) -> HashMap<(usize, u32), Arc<Gains>> {
-        let mut found = HashMap::new();
-        if let Some(known) = &self.known {
-            for &row in chosen.values().flatten() {
-                let key = &self.view.rows[row];
-                let place = (self.view.description(key), key.time);
-                found.entry(place).or_insert_with(|| known.at(place.0, place.1));
-            }
-        }
-        found
+    /// The known gains of every data description that is solved from and of some times.
+    fn known_of(&self, times: &Range<usize>) -> KnownGains {
+        let Some(known) = &self.known else { return KnownGains::new() };
+        let described = self.bands.iter().enumerate().filter(|(_, bands)| bands.is_some()).map(|(d, _)| d);
+        let used = times.clone().filter(|&time| !self.intervals.at(time).is_empty());
+        let places: Vec<(usize, usize)> = described.flat_map(|d| used.clone().map(move |time| (d, time))).collect();
+        places.into_par_iter().map(|(description, time)| ((description, time), known.at(description, time))).collect()
     }
 
     /// A row as the solver takes it.
-    fn row<'a>(
-        &self,
-        block: &'a Block,
-        row: usize,
-        antennas: [usize; 2],
-        known: &'a HashMap<(usize, u32), Arc<Gains>>,
-        fit: Option<&'a Fit>,
-    ) -> Row<'a> {
+    fn row<'a>(&self, block: &'a Block, row: usize, known: &'a KnownGains, fit: Option<&'a Fit>) -> Row<'a> {
         let key = &self.view.rows[row];
+        let antennas = self.route.antennas(key.antennas);
         let [channels, correlations] = block.cell;
         let (place, size) = (row - block.rows.start as usize, channels * correlations);
         let own = place * size..(place + 1) * size;
-        let description = self.view.description(key);
-        let known = known.get(&(description, key.time)).map(|gains| {
+        let known = known.get(&(self.view.description(key), key.time as usize)).map(|gains| {
             let per_antenna = gains.gains.len() / self.view.subtables.antennas.len();
             key.antennas.map(|a| &gains.gains[usize::from(a) * per_antenna..(usize::from(a) + 1) * per_antenna])
         });

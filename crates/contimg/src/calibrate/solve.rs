@@ -10,8 +10,9 @@ use serde_json::json;
 use crate::calibrate::args::{Interval, SolveArgs};
 use crate::calibrate::block::{Columns, column_failure};
 use crate::calibrate::known::{self, Loaded};
+use crate::calibrate::route::{RUN_BYTES, Route};
 use crate::calibrate::set::View;
-use crate::calibrate::stages::{Solved, Work, stages};
+use crate::calibrate::stages::{BATCH_BYTES, Solved, Work, stages};
 use crate::calibrate::{plot, register};
 use crate::failure::{Class, Failure};
 use crate::isolate;
@@ -21,9 +22,6 @@ use crate::size::Bytes;
 
 /// The exit code where a table fails its checks.
 const NOT_GOOD: u8 = 5;
-
-/// DATA of a block: large enough for all cores, small enough for their caches.
-const BLOCK_BYTES: usize = 8 << 20;
 
 /// The reference antennas of the original pipeline: outriggers, the first that has solutions.
 const CHAIN: std::ops::RangeInclusive<u32> = 103..=117;
@@ -40,7 +38,7 @@ pub(crate) fn run(args: &SolveArgs) -> Result<ExitCode, Failure> {
     let names = Names::new(args, &view)?;
     let known: Vec<Loaded> = args.known.iter().map(|path| Loaded::read(path)).collect::<Result<_, _>>()?;
     let columns = Columns::open(&view.path, args.uvrange.is_some())?;
-    let blocks = columns.blocks(view.rows.len() as u64, BLOCK_BYTES)?;
+    let route = Route::new(&view);
     check_memory(args, &view)?;
     // Names are taken before the work is done, not after.
     let options = StageOptions {
@@ -53,7 +51,7 @@ pub(crate) fn run(args: &SolveArgs) -> Result<ExitCode, Failure> {
         .map(|stage| Staged::create(&names.of(stage.suffix), &options).map_err(|error| publish_failure(&error)))
         .collect::<Result<_, _>>()?;
     let bar = progress::bar(1, "solving", args.quiet || args.json);
-    let work = Work { args, view: &view, columns: &columns, blocks: &blocks, chain: &chain, bar: &bar };
+    let work = Work { args, view: &view, columns: &columns, route: &route, chain: &chain, bar: &bar };
     let mut applied = known;
     let mut solved: Vec<Solved> = Vec::new();
     for stage in todo {
@@ -125,8 +123,9 @@ fn check_memory(args: &SolveArgs, view: &View) -> Result<(), Failure> {
     let antennas = view.with_data.iter().filter(|has| **has).count();
     let channels: usize = view.descriptions.iter().map(|d| d.channels * d.hands.len().max(1)).sum();
     let averages = antennas * antennas.saturating_sub(1) / 2 * channels * 20;
-    // DATA, MODEL_DATA, flags and weights of a block; what is known of each row.
-    let need = averages + 3 * BLOCK_BYTES + view.rows.len() * size_of::<crate::calibrate::set::RowKey>();
+    // Known gains; DATA, MODEL_DATA, flags and weights of a run of rows for each thread; what is known of each row, and its place.
+    let of_rows = view.rows.len() * (size_of::<crate::calibrate::set::RowKey>() + size_of::<u32>());
+    let need = averages + BATCH_BYTES + 3 * RUN_BYTES * rayon::current_num_threads() + of_rows;
     let wants_channels = args.bandpass != Interval::None || args.delay;
     if wants_channels && need as u64 > args.memory.0 {
         let text = format!(

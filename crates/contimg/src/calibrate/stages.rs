@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cal_tables::{CalTable, Kind};
-use gain_solve::{Bands, Mode, Options, Reweight, Solutions, normalise, refer};
+use gain_solve::{Bands, Mode, Options, Reweight, Shape, Solutions, normalise, refer};
 use indicatif::ProgressBar;
 
 use crate::calibrate::args::{GainMode, Interval, SolveArgs};
@@ -11,6 +11,7 @@ use crate::calibrate::block::Columns;
 use crate::calibrate::intervals::{Intervals, Split};
 use crate::calibrate::known::{How, Known, Loaded};
 use crate::calibrate::pass::{Outcome, Plan};
+use crate::calibrate::route::{self, Room, Route};
 use crate::calibrate::set::View;
 use crate::calibrate::tables;
 use crate::failure::{Class, Failure};
@@ -18,8 +19,11 @@ use crate::failure::{Class, Failure};
 /// Beyond so many standard deviations a visibility has no weight.
 const CUTOFF: f64 = 5.0;
 
-/// Residuals are taken of one block in so many, and of at least this many.
+/// Residuals are taken of one run of rows in so many, and of at least this many.
 const SAMPLE: usize = 16;
+
+/// The averages of a batch of times, and the known gains of one, take no more than this, unless a single one does.
+pub(crate) const BATCH_BYTES: usize = 32 << 20;
 
 /// What is solved for.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -122,7 +126,7 @@ pub(crate) struct Work<'a> {
     pub args: &'a SolveArgs,
     pub view: &'a View,
     pub columns: &'a Columns,
-    pub blocks: &'a [std::ops::Range<u64>],
+    pub route: &'a Route,
     /// Reference antennas by number in the set, in order.
     pub chain: &'a [usize],
     pub bar: &'a ProgressBar,
@@ -133,10 +137,10 @@ impl Work<'_> {
     pub(crate) fn solve(&self, stage: Stage, known: &[Loaded]) -> Result<Solved, Failure> {
         self.bar.set_message(stage.title);
         self.bar.set_position(0);
-        self.bar.set_length((self.blocks.len() * (1 + self.args.robust as usize)) as u64);
         let mut plan = self.plan(stage, known)?;
+        self.bar.set_length((plan.steps() * (1 + self.args.robust as usize)) as u64);
         let mut outcomes = plan.solve(None)?;
-        let every = (plan.blocks.len() / SAMPLE).clamp(1, SAMPLE);
+        let every = if self.args.robust > 0 { (plan.runs()? / SAMPLE).clamp(1, SAMPLE) } else { 1 };
         let mut sigma = None;
         for _ in 0..self.args.robust {
             if outcomes.iter().all(Result::is_err) {
@@ -247,17 +251,29 @@ impl Work<'_> {
             let none = format!("{}: no spectral window has parallel hands (XX, YY, RR, LL)", view.path.display());
             return Err(Failure::new(Class::Input, none));
         }
-        let how = How::default();
+        let known = if known.is_empty() { None } else { Some(Known::new(view, known, How::default())?) };
+        let antennas: Vec<usize> = (0..view.with_data.len()).filter(|&antenna| view.with_data[antenna]).collect();
+        let shape = Shape { antennas: antennas.len(), receptors, groups };
+        let room = Room {
+            times: known.as_ref().map_or(usize::MAX, |known| BATCH_BYTES / known.bytes().max(1)),
+            intervals: BATCH_BYTES / shape.bytes().max(1),
+        };
+        let batches = route::batches(view.times.len(), room, |time| intervals.at(time));
+        let rows = self.route.rows(view, &batches, |row| {
+            let key = &view.rows[row];
+            !key.flagged && bands[view.description(key)].is_some() && intervals.of(key).is_some()
+        });
         Ok(Plan {
             view,
             columns: self.columns,
-            blocks: self.blocks,
+            route: self.route,
+            batches,
+            rows,
             intervals,
             bands,
-            groups,
-            receptors,
-            antennas: (0..view.with_data.len()).filter(|&antenna| view.with_data[antenna]).collect(),
-            known: if known.is_empty() { None } else { Some(Known::new(view, known, how)?) },
+            shape,
+            antennas,
+            known,
             uvrange: args.uvrange,
             options: Options {
                 mode: stage.mode,

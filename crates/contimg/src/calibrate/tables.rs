@@ -86,9 +86,9 @@ pub(crate) fn make(
             for antenna in 0..view.subtables.antennas.len() {
                 let place = plan.antennas.iter().position(|&a| a == antenna);
                 let cells = match (&delays, place) {
-                    (_, None) => nothing(stage.kind, groups.len(), plan.receptors),
-                    (Some(delays), Some(place)) => of_delays(delays, place, plan.receptors),
-                    (None, Some(place)) => of_gains(solutions, place, groups.clone(), plan.receptors),
+                    (_, None) => nothing(stage.kind, groups.len(), plan.shape.receptors),
+                    (Some(delays), Some(place)) => of_delays(delays, place, plan.shape.receptors),
+                    (None, Some(place)) => of_gains(solutions, place, groups.clone(), plan.shape.receptors),
                 };
                 let reference = solutions.cells[[0, groups.start]].reference.or(references[0]);
                 table.rows.push(CalRow {
@@ -100,8 +100,8 @@ pub(crate) fn make(
                     reference: reference.map_or(-1, |reference| plan.antennas[reference] as i32),
                     scan: span.scan,
                     observation: span.observation,
-                    channels: cells.flags.len() / plan.receptors,
-                    receptors: plan.receptors,
+                    channels: cells.flags.len() / plan.shape.receptors,
+                    receptors: plan.shape.receptors,
                     values: cells.values,
                     errors: cells.errors,
                     flags: cells.flags,
