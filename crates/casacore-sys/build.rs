@@ -3,7 +3,7 @@
 use std::env;
 use std::path::PathBuf;
 
-const SOURCES: [&str; 4] = ["error.cc", "record.cc", "table.cc", "column.cc"];
+const SOURCES: [&str; 5] = ["error.cc", "memory.cc", "record.cc", "table.cc", "column.cc"];
 
 fn main() {
     let system = env::var_os("CARGO_FEATURE_SYSTEM_CASACORE").is_some();

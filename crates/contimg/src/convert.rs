@@ -220,13 +220,13 @@ fn convert(args: &ConvertArgs, group: &Candidate, output: &Path, stop: &Stop, ti
     });
     let outcome = outcome.map_err(|failure| explain_crash(failure, args))?;
     bar.set_message("waiting for the disk");
-    draft.summary = serde_json::to_value(&outcome).unwrap_or_default();
+    draft.summary = serde_json::to_value(&outcome.content).unwrap_or_default();
     let syncing = Instant::now();
     staged.commit(draft).map_err(|e| of_publish(&e))?;
     bar.finish_and_clear();
     Ok(Fate::Converted {
         output: output.to_owned(),
-        peak_memory_of_both: outcome.peak_memory + crate::worker::peak_memory(),
+        peak_memory_of_both: outcome.cost.peak_memory + crate::worker::peak_memory(),
         outcome: Box::new(outcome),
         warnings,
         total_seconds: started.elapsed().as_secs_f64(),
@@ -310,7 +310,8 @@ pub(crate) fn of_publish(error: &publish::Error) -> Failure {
 /// The fate of a group for people.
 pub(crate) fn show(name: &str, fate: &Fate) {
     match fate {
-        Fate::Converted { output, outcome: o, total_seconds, sync_seconds, peak_memory_of_both, .. } => {
+        Fate::Converted { output, outcome, total_seconds, sync_seconds, peak_memory_of_both, .. } => {
+            let o = &outcome.content;
             outln!("{name}: {}", output.display());
             let percent = |n: u64| 100.0 * n as f64 / o.visibilities.max(1) as f64;
             outln!(

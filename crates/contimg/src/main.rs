@@ -67,6 +67,8 @@ fn main() -> ExitCode {
 }
 
 fn run(command: &Command) -> Result<ExitCode, Failure> {
+    // Told now, not when the first product is complete.
+    publish::product_time().map_err(|error| Failure::of(Class::Usage, &error).hint(error.hint()))?;
     match command {
         Command::Plan(args) => plan::run(args),
         Command::Convert(args) => convert::run(args),

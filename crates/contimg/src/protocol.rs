@@ -47,9 +47,18 @@ pub(crate) enum Message {
     Failed(Failure),
 }
 
-/// What a conversion did.
+/// What a conversion made, and what that took.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Outcome {
+    #[serde(flatten)]
+    pub content: Content,
+    #[serde(flatten)]
+    pub cost: Cost,
+}
+
+/// What a set holds: the same for the same input and options, so it may stand in the set's manifest.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Content {
     /// Rows of the set (time × baseline × spectral windows).
     pub rows: u64,
     /// Channels of each spectral window.
@@ -73,6 +82,11 @@ pub(crate) struct Outcome {
     pub weight_spectrum: bool,
     pub bytes_read: u64,
     pub bytes_written: u64,
+}
+
+/// What a conversion took, which is never the same twice.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Cost {
     /// Wall time of opening and checking, of the bulk data, and of finishing, seconds.
     pub seconds: [f64; 3],
     /// Rows of one block and threads, as the memory budget allowed.

@@ -21,7 +21,7 @@ use crate::{
     failure::{Class, Failure},
     isolate::{Limits, confine},
     output::errln,
-    protocol::{Job, Message, Outcome},
+    protocol::{Content, Cost, Job, Message, Outcome},
     size::Bytes,
     survey::of_input,
 };
@@ -111,7 +111,7 @@ fn convert(job: &Job) -> Result<Outcome, Failure> {
         header.windows.last().and_then(|w| w.high_edge()).map_or(0.0, |f| f.0),
     );
     let times = header.rows.times();
-    Ok(Outcome {
+    let content = Content {
         rows: summary.rows,
         channels: summary.channels.clone(),
         correlations: header.correlations.iter().map(ToString::to_string).collect(),
@@ -132,11 +132,14 @@ fn convert(job: &Job) -> Result<Outcome, Failure> {
         weight_spectrum: summary.weight_spectrum,
         bytes_read: group.input_bytes(),
         bytes_written: disk_bytes(&job.target),
+    };
+    let cost = Cost {
         seconds: [opened, converted - opened, started.elapsed() - converted].map(|d| d.as_secs_f64()),
         rows_per_block: fit.rows,
         threads: fit.threads,
         peak_memory: peak_memory(),
-    })
+    };
+    Ok(Outcome { content, cost })
 }
 
 /// Reads, turns and writes all rows. Each thread has one block; a block is worked on by one thread only, since a thread
@@ -294,6 +297,7 @@ fn ms_options(set: &SetArgs, job: &Job, group: &SubbandGroup) -> Result<MsOption
                 .map(|f| format!("input={}", f.file_name().unwrap_or_default().display()))
                 .collect(),
             message: format!("converted from {} UVH5 files", job.files.len()),
+            time: Some(publish::product_time().map_err(|error| Failure::of(Class::Usage, &error))?),
         },
         input_chunk_rows: group.row_alignment(),
         ..MsOptions::default()

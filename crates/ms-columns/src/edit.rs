@@ -225,7 +225,7 @@ impl ColumnEdit {
         if !names.is_empty() {
             // Its files' times are noted once nothing writes to them any more.
             book.note_others(&set, &staged, &names)?;
-            let numbers = book.advance(&names, &options.by);
+            let numbers = book.advance(&names, &options.by)?;
             book.note_files(&folder, &staged)?;
             // Headers that stay as they are.
             let mut kept = BTreeSet::new();

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use casacore::Table;
 use publish::{Coverage, FileRecord};
@@ -85,16 +84,16 @@ impl Book {
     }
 
     /// Gives columns their next generations, which are returned.
-    pub(crate) fn advance(&mut self, columns: &[String], by: &str) -> Vec<u64> {
-        let at_unix_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        columns
+    pub(crate) fn advance(&mut self, columns: &[String], by: &str) -> Result<Vec<u64>> {
+        let at_unix_s = publish::product_time()?.as_secs();
+        Ok(columns
             .iter()
             .map(|column| {
                 let generation = self.columns.get(column).map_or(0, |entry| entry.generation) + 1;
                 self.columns.insert(column.clone(), Entry { generation, by: by.to_owned(), at_unix_s });
                 generation
             })
-            .collect()
+            .collect())
     }
 
     /// Files of `set` that are about to be replaced and that another program changed: columns in them that the edit does
@@ -118,7 +117,7 @@ impl Book {
                 others.push(column.name);
             }
         }
-        self.advance(&others, "another program");
+        self.advance(&others, "another program")?;
         Ok(())
     }
 
@@ -232,7 +231,7 @@ pub fn adopt(path: &Path, options: &EditOptions) -> Result<Vec<String>> {
     for column in &changed {
         files.extend(shadow::files(&set, column)?.iter().map(|path| shadow::name(path)));
     }
-    book.advance(&changed, &options.by);
+    book.advance(&changed, &options.by)?;
     book.note_files(&set, &files.into_iter().collect::<Vec<_>>())?;
     book.files.retain(|name, _| set.join(name).is_file());
     for difference in differences(&set)? {

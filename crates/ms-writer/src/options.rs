@@ -1,5 +1,7 @@
 //! What the caller chooses.
 
+use std::time::Duration;
+
 use astrometry::EarthOrientation;
 use vis_types::Direction;
 
@@ -51,6 +53,8 @@ pub struct Provenance {
     pub parameters: Vec<String>,
     /// What happened, in a sentence.
     pub message: String,
+    /// When, since 1970-01-01 UTC; now where it is not given.
+    pub time: Option<Duration>,
 }
 
 /// The choices of [`MsWriter::create`](crate::MsWriter::create); the default suits DSA-110.

@@ -1,6 +1,7 @@
 //! The subtables, filled with what the header knows.
 
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use casacore::{ColumnDesc, Record, Value};
 use vis_types::{Correlation, MjdSeconds, VisHeader};
@@ -165,9 +166,9 @@ impl Contents<'_> {
         let n = lines.len() + 1;
         let application = if p.application.is_empty() { "ms-writer" } else { &p.application };
         let message = if p.message.is_empty() { "Measurement Set written from UVH5 visibilities" } else { &p.message };
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64());
+        let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         // The Unix epoch is MJD 40587.
-        let now = now + 40_587.0 * 86_400.0;
+        let time = p.time.unwrap_or_else(now).as_secs_f64() + 40_587.0 * 86_400.0;
         let mut t = self.make("HISTORY", schema::history(), n)?;
         let column = |first: &'_ str, rest: &'_ str| -> Vec<String> {
             std::iter::once(first).chain(lines.iter().map(|_| rest)).map(str::to_owned).collect()
@@ -178,7 +179,7 @@ impl Contents<'_> {
         t.texts("PRIORITY", &vec!["NORMAL"; n])?;
         t.values("OBJECT_ID", &vec![0_i32; n])?;
         t.values("OBSERVATION_ID", &vec![0_i32; n])?;
-        t.values("TIME", &vec![now; n])?;
+        t.values("TIME", &vec![time; n])?;
         let or_empty = |list: &[String]| if list.is_empty() { vec![String::new()] } else { list.to_vec() };
         for (name, first) in [("CLI_COMMAND", or_empty(&p.command)), ("APP_PARAMS", or_empty(&p.parameters))] {
             let rest = lines.iter().map(|_| vec![String::new()]);

@@ -1,3 +1,4 @@
+use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 
@@ -111,6 +112,12 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// `SOURCE_DATE_EPOCH`, the time that products bear, is not a number of seconds.
+    #[error("SOURCE_DATE_EPOCH is {value:?}, not a number of seconds since 1970")]
+    BadSourceDateEpoch {
+        /// What it is.
+        value: OsString,
+    },
     /// [`verify`](crate::verify) found no product, or one without a manifest.
     #[error("{path}: {found}", path = path.display())]
     NotAProduct {
@@ -193,6 +200,7 @@ impl Error {
             Self::Sync { .. } => "check the disk (kernel log) and run again; nothing was published",
             Self::NameNotDurable { .. } => "the product can be used; check the disk (kernel log)",
             Self::BadManifest { .. } => "make the product again; a newer version of the program may have written it",
+            Self::BadSourceDateEpoch { .. } => "unset it, or set it to whole seconds, such as `date +%s` prints",
             Self::NotAProduct { .. } => "check the path",
             Self::Differs { .. } => "another program changed it, or it was copied incompletely; make or copy it again",
             Self::OwnerMayLive { .. } => "wait for that run to end, or clean up on the host that it ran on",

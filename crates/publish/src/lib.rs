@@ -52,6 +52,7 @@ mod recover;
 mod sealed;
 mod stage;
 
+mod clock;
 mod digest;
 mod disk;
 mod error;
@@ -59,6 +60,7 @@ mod kill_point;
 mod owner;
 mod tree;
 
+pub use clock::product_time;
 pub use digest::{Coverage, Digest};
 pub use edit::{Edit, Edited};
 pub use error::Error;

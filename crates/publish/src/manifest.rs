@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::clock::product_time;
 use crate::digest::{Coverage, Digest};
 use crate::error::Error;
 use crate::sealed::{read_sealed, write_sealed};
@@ -227,13 +228,12 @@ impl Manifest {
             })
             .collect::<Result<Vec<_>, Error>>()?;
         files.sort_by(|a, b| a.path.cmp(&b.path));
-        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok(Self {
             format: FORMAT,
             kind: draft.kind.clone(),
             program: draft.program.clone(),
             version: draft.version.clone(),
-            created_unix_s: since_1970.as_secs(),
+            created_unix_s: product_time()?.as_secs(),
             options: draft.options.clone(),
             summary: draft.summary.clone(),
             inputs: input_records(&draft.inputs, folder)?,

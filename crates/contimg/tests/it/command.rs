@@ -4,7 +4,7 @@ use std::fs;
 
 use fixtures::{GroupSpec, Layout, Storage};
 
-use crate::program::{GROUP, Work};
+use crate::program::{Ended, GROUP, Work, start};
 use crate::set;
 
 /// 150 kB a subband in small chunks, so that there are many blocks.
@@ -29,6 +29,15 @@ fn the_number_of_threads_changes_no_byte() {
     let report = work.convert(&["--threads", "2", "--json"]).expect(0).json();
     assert_eq!(report["groups"][0]["outcome"]["threads"], 2, "{report:#}");
     assert_eq!(set::differences(&one, &set::bytes(&work.set())), [""; 0]);
+}
+
+#[test]
+fn a_time_of_products_that_is_none_is_refused_at_once() {
+    let work = Work::with(&several_blocks());
+    let mut command = work.contimg(["convert", "input", "--out", "out"]);
+    let ended = Ended::of(start(command.env("SOURCE_DATE_EPOCH", "yesterday")).wait_with_output().expect("wait"));
+    ended.expect(2).says("\"yesterday\", not a number of seconds").says("hint: unset it");
+    assert_eq!(work.names(), [""; 0]);
 }
 
 #[test]

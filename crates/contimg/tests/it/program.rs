@@ -63,11 +63,13 @@ impl Work {
         self.out().join(format!("{GROUP}.ms"))
     }
 
-    /// The program, which remembers headers in this folder only and works here.
+    /// The program, which remembers headers in this folder only and works here. All that it makes bears one time, so that
+    /// products of the same input are equal.
     pub(crate) fn contimg<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(PROGRAM);
         command.args(args).current_dir(self.path()).env("XDG_CACHE_HOME", self.path().join("cache"));
         command.stdin(Stdio::null()).env_remove("CONTIMG_LOG").env("RUST_BACKTRACE", "0");
+        command.env("SOURCE_DATE_EPOCH", "1769299519");
         command
     }
 

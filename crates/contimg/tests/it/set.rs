@@ -6,9 +6,6 @@ use std::path::Path;
 
 use casacore::Table;
 
-/// What differs between two sets of the same files on purpose: locks, the time in HISTORY, the manifest's figures.
-const MAY_DIFFER: [&str; 2] = ["HISTORY/table.f0", publish::MANIFEST_NAME];
-
 /// Checks that every visible name in `out` is a whole set: its manifest's checksums hold, and casacore reads it. Gives their
 /// number.
 pub(crate) fn check_all(out: &Path) -> Result<usize, String> {
@@ -46,14 +43,24 @@ pub(crate) fn check(set: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Every file of a set with its bytes, but for what may differ between two runs; HISTORY by its messages.
+/// What differs between sets that two command lines made of the same files: the command in HISTORY, and its checksum.
+const OF_THE_COMMAND: [&str; 2] = ["HISTORY/table.f0", publish::MANIFEST_NAME];
+
+/// Every file of a set with its bytes, but for what tells of the command; HISTORY by its messages.
 pub(crate) fn bytes(set: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut files = BTreeMap::new();
-    collect(set, "", &mut files);
+    let mut files = every_byte(set);
+    files.retain(|name, _| !OF_THE_COMMAND.contains(&name.as_str()));
     let history = Table::open(set.join("HISTORY")).expect("open HISTORY");
     let rows = history.rows().expect("rows");
     let messages = history.read_strings("MESSAGE", 0..rows).expect("messages");
     files.insert("messages of HISTORY".into(), messages.join("\n").into_bytes());
+    files
+}
+
+/// Every file of a set with its bytes, the manifest among them, but for locks.
+pub(crate) fn every_byte(set: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    collect(set, "", &mut files);
     files
 }
 
@@ -76,12 +83,7 @@ fn collect(folder: &Path, prefix: &str, files: &mut BTreeMap<String, Vec<u8>>) {
         let relative = format!("{prefix}{name}");
         if entry.path().is_dir() {
             collect(&entry.path(), &format!("{relative}/"), files);
-        } else if name.starts_with("table.f") && name.ends_with('i') {
-            // Arrays of their own shape begin at multiples of 8 bytes; what casacore leaves between them is whatever its buffer
-            // held.
-            let length = entry.metadata().expect("metadata").len();
-            files.insert(relative, length.to_le_bytes().to_vec());
-        } else if name != "table.lock" && !MAY_DIFFER.contains(&relative.as_str()) {
+        } else if name != "table.lock" {
             files.insert(relative, fs::read(entry.path()).expect("read"));
         }
     }

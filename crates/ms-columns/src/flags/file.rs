@@ -4,7 +4,6 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::bits::{pack, unpack};
 use super::*;
@@ -105,7 +104,7 @@ pub(super) fn save(set: &Path, path: &Path, name: &str, by: &str) -> Result<Flag
         }
         flagged_rows = Some(count);
     }
-    let at_unix_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let at_unix_s = publish::product_time()?.as_secs();
     let version =
         FlagVersion { name: name.to_owned(), by: by.to_owned(), at_unix_s, rows, values, flagged, flagged_rows };
     let trailer = Trailer { version: version.clone(), flag: flags, flag_row: row_flags };

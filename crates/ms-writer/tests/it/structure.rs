@@ -1,4 +1,5 @@
 use std::path::Path;
+use std::time::Duration;
 
 use casacore::Value;
 use ms_writer::vis_types::*;
@@ -128,6 +129,7 @@ fn history_names_the_program_and_keeps_that_of_the_files() {
         command: vec!["contimg convert in out".to_owned()],
         parameters: vec!["centres=mid-time".to_owned(), "windows=band".to_owned()],
         message: "16 subbands merged".to_owned(),
+        time: Some(Duration::from_secs(86_400)),
     };
     let made = made::write(&header, &MsOptions { provenance, ..MsOptions::default() }, |_| {});
     let h = made.subtable("HISTORY");
@@ -137,7 +139,7 @@ fn history_names_the_program_and_keeps_that_of_the_files() {
     );
     assert_eq!(h.read_strings("APPLICATION", 0..1).expect("names"), ["contimg 0.1.0"]);
     assert_eq!(h.read_ragged_strings("APP_PARAMS", 0).expect("a cell").values, ["centres=mid-time", "windows=band"]);
-    assert!(h.read_vec::<f64>("TIME", 0..1).expect("times")[0] > 5.1e9);
+    assert_eq!(h.read_vec::<f64>("TIME", 0..1).expect("times")[0], 40_588.0 * 86_400.0);
 }
 
 #[test]

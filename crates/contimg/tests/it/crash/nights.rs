@@ -41,16 +41,13 @@ const ARGUMENTS: [&str; 9] = ["run", "input", "--plan", "plan.toml", "--work", "
 /// Stages of the whole night.
 const STAGES: u64 = 3 * 3 + 1;
 
-/// All products, and what `ran` counted.
+/// Every byte of all products, the manifests' among them, since all bear one time (`Work::contimg`).
 fn products(work: &Work) -> BTreeMap<String, Vec<u8>> {
     let mut all = BTreeMap::new();
     for folder in ["ms", "p"] {
         for entry in std::fs::read_dir(work.out().join(folder)).into_iter().flatten().flatten() {
             let name = format!("{folder}/{}", entry.file_name().to_string_lossy());
-            let files = match folder {
-                "ms" => set::bytes(&entry.path()),
-                _ => BTreeMap::from([("sum".to_owned(), std::fs::read(entry.path().join("sum")).unwrap_or_default())]),
-            };
+            let files = set::every_byte(&entry.path());
             all.extend(files.into_iter().map(|(file, bytes)| (format!("{name}/{file}"), bytes)));
         }
     }
