@@ -127,6 +127,18 @@ impl Chunks {
         (self.runs * self.planes * self.pieces).div_ceil(self.group)
     }
 
+    /// How many values there are.
+    pub(crate) fn values(&self) -> u64 {
+        self.runs * self.planes * (self.length / self.element)
+    }
+
+    /// Where the values from number `first` on are, as first byte and length of at most `most` bytes of one run.
+    pub(crate) fn piece(&self, first: u64, most: u64) -> (u64, u64) {
+        let of_run = self.length / self.element;
+        let at = first % of_run * self.element;
+        (self.run(first / of_run) + at, most.min(self.length - at))
+    }
+
     /// The most bytes of one.
     pub(crate) fn longest(&self) -> u64 {
         if self.pieces > 1 { CHUNK } else { self.group.min(self.runs * self.planes) * self.length }

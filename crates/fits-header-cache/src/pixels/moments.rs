@@ -1,12 +1,11 @@
 //! Count, mean, spread and extremes, in one pass.
 
 use super::area::{Chunks, Place};
+use super::kernel::Block;
 use super::sample::Sample;
 
-/// Values that are worked on at once: they stay in the innermost cache.
-pub(crate) const BLOCK: usize = 4096;
-/// Sums that run beside each other, so that vector units are full and errors small.
-const LANES: usize = 16;
+/// A centre that is so many standard deviations from the mean, squared, costs the squares too many digits.
+const FAR: f64 = 64.0;
 
 /// Count, mean, spread and extremes of the finite values of some pixels.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -46,15 +45,15 @@ impl Extent {
 /// What is known of some values; parts are joined.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Part {
-    finite: u64,
-    mean: f64,
+    pub(crate) finite: u64,
+    pub(crate) mean: f64,
     /// The sum of squared distances from the mean.
     squares: f64,
-    min: f64,
-    max: f64,
-    /// Which value of the chunk, and later which chunk too.
-    min_at: (u64, u64),
-    max_at: (u64, u64),
+    pub(crate) min: f64,
+    pub(crate) max: f64,
+    /// Which chunk, and which value of it.
+    pub(crate) min_at: (u64, u64),
+    pub(crate) max_at: (u64, u64),
 }
 
 impl Part {
@@ -67,6 +66,32 @@ impl Part {
         min_at: (0, 0),
         max_at: (0, 0),
     };
+
+    /// Of a block whose sums are about `centre`. Where the extremes are is not known.
+    #[inline]
+    pub(crate) fn of_block<T: Sample>(block: &Block<T>, centre: T) -> Self {
+        if block.finite == 0 {
+            return Self::EMPTY;
+        }
+        let shift = block.sum / f64::from(block.finite);
+        let squares =
+            if block.squares.is_finite() { (block.squares - shift * block.sum).max(0.0) } else { f64::INFINITY };
+        Self {
+            finite: block.finite.into(),
+            mean: centre.wide() + shift,
+            squares,
+            min: block.min.wide(),
+            max: block.max.wide(),
+            ..Self::EMPTY
+        }
+    }
+
+    /// Whether `centre`, about which the sums of this block were taken, is too far from the mean for the squares.
+    #[inline]
+    pub(crate) fn is_far_from<T: Sample>(&self, centre: T) -> bool {
+        let shift = self.mean - centre.wide();
+        shift * shift * self.finite as f64 > FAR * self.squares
+    }
 
     /// Joins what comes later in the file (Chan, Golub and LeVeque 1979).
     #[inline]
@@ -87,13 +112,6 @@ impl Part {
         }
     }
 
-    /// Says of which chunk it is.
-    pub(crate) fn of_chunk(mut self, index: u64) -> Self {
-        self.min_at.0 = index;
-        self.max_at.0 = index;
-        self
-    }
-
     pub(crate) fn moments(&self, pixels: u64, chunks: &Chunks) -> Moments {
         let place = |(index, k): (u64, u64)| chunks.place(index, k);
         let extent = (self.finite > 0).then(|| Extent {
@@ -105,82 +123,5 @@ impl Part {
             max_at: place(self.max_at),
         });
         Moments { pixels, finite: self.finite, extent }
-    }
-}
-
-/// Sums that run beside each other.
-struct Sums<T> {
-    count: [u32; LANES],
-    sum: [f64; LANES],
-    min: [T; LANES],
-    max: [T; LANES],
-}
-
-impl<T: Sample> Sums<T> {
-    #[inline(always)]
-    fn add(&mut self, rows: &[[T; LANES]]) {
-        // Kept in registers through the loop.
-        let Self { mut count, mut sum, mut min, mut max } = *self;
-        for row in rows {
-            for lane in 0..LANES {
-                let x = row[lane];
-                let finite = x.finite();
-                count[lane] += u32::from(finite);
-                sum[lane] += if finite { x.wide() } else { 0.0 };
-                let low = if finite { x } else { T::INFINITY };
-                min[lane] = if low < min[lane] { low } else { min[lane] };
-                let high = if finite { x } else { T::NEG_INFINITY };
-                max[lane] = if high > max[lane] { high } else { max[lane] };
-            }
-        }
-        *self = Self { count, sum, min, max };
-    }
-}
-
-#[inline(always)]
-fn add_squares<T: Sample>(squares: &mut [f64; LANES], rows: &[[T; LANES]], mean: f64) {
-    let mut own = *squares;
-    for row in rows {
-        for lane in 0..LANES {
-            let x = row[lane];
-            let step = if x.finite() { x.wide() - mean } else { 0.0 };
-            own[lane] += step * step;
-        }
-    }
-    *squares = own;
-}
-
-/// Of one block of values, the first of which is the chunk's value number `first`. Extremes are located only where they
-/// beat those of `best`.
-#[inline(always)]
-pub(crate) fn summarise<T: Sample>(values: &[T], first: u64, best: &Part) -> Part {
-    let (rows, rest) = values.as_chunks::<LANES>();
-    let mut last = [T::NAN; LANES];
-    last[..rest.len()].copy_from_slice(rest);
-
-    let mut sums =
-        Sums { count: [0; LANES], sum: [0.0; LANES], min: [T::INFINITY; LANES], max: [T::NEG_INFINITY; LANES] };
-    sums.add(rows);
-    sums.add(&[last]);
-    let Sums { count, sum, min, max } = sums;
-    let finite: u32 = count.iter().sum();
-    if finite == 0 {
-        return Part::EMPTY;
-    }
-    let mean = sum.iter().sum::<f64>() / f64::from(finite);
-    let mut squares = [0.0_f64; LANES];
-    add_squares(&mut squares, rows, mean);
-    add_squares(&mut squares, &[last], mean);
-    let min = min.iter().copied().fold(T::INFINITY, |a, b| if b < a { b } else { a });
-    let max = max.iter().copied().fold(T::NEG_INFINITY, |a, b| if b > a { b } else { a });
-    let locate = |wanted: T| first + values.iter().position(|&x| x == wanted).unwrap_or(0) as u64;
-    Part {
-        finite: finite.into(),
-        mean,
-        squares: squares.iter().sum(),
-        min: min.wide(),
-        max: max.wide(),
-        min_at: (0, if min.wide() < best.min { locate(min) } else { 0 }),
-        max_at: (0, if max.wide() > best.max { locate(max) } else { 0 }),
     }
 }

@@ -9,10 +9,17 @@ use fits_well::{FitsError, FitsReader};
 use rayon::prelude::*;
 
 use super::area::Chunks;
-use super::sample::Encoding;
+use super::sample::{Encoding, Sample};
 use super::{Pixels, Way};
 use crate::error::Error;
 use crate::file::{Source, fill_at};
+
+/// A sample is of so many places of a plain file, more where it is very large, ...
+const PIECES: u64 = 256;
+/// ... of so many bytes each, of which a disk reads no fewer for the same time, ...
+const PIECE: u64 = 16 << 10;
+/// ... and of every so many pixels there, since neighbours are alike.
+const APART: u64 = 16;
 
 impl Pixels {
     /// Calls `each` with every chunk's number and bytes, in any order, from as many threads as the pool has; each thread
@@ -28,6 +35,41 @@ impl Pixels {
             Way::Gzip { data_at } => self.unpacked(data_at, chunks, new, each),
             Way::Tiles { .. } => self.by_tiles(chunks, new, each),
         }
+    }
+
+    /// Some of the finite values, from all over the area.
+    pub(super) fn sample<T: Sample>(&self, chunks: &Chunks) -> Result<Vec<T>, Error> {
+        let pick = |found: &mut Vec<T>, step: usize, bytes: &[u8]| {
+            let mut value = [T::NAN];
+            for bytes in bytes.chunks_exact(self.element as usize).step_by(step) {
+                T::decode(self.encoding, bytes, &mut value);
+                found.extend(value.iter().filter(|x| x.finite()));
+            }
+        };
+        let Way::Direct { data_at } = self.way else {
+            // As many as from a plain file.
+            let step = (chunks.values() / (PIECES * PIECE / APART / self.element)).max(1) as usize;
+            let found = self.pass(chunks, Vec::new, |found, _, bytes| pick(found, step, bytes))?;
+            return Ok(found.into_iter().flatten().collect());
+        };
+        let refused = |action| move |source| Error::Io { path: self.path.clone(), action, source };
+        let file = File::open(&self.path).map_err(refused("open"))?;
+        let values = chunks.values();
+        // A sixteenth of a small image, and more places in a large one.
+        let pieces = (values * self.element / PIECE / APART).clamp(32, PIECES * (values >> 25).clamp(1, 8));
+        let some = (0..pieces as u32).into_par_iter().with_min_len(16).map(|piece| {
+            let first = u128::from(values) * u128::from(piece) / u128::from(pieces);
+            let (at, length) = chunks.piece(first as u64, PIECE);
+            let mut bytes = vec![0; length as usize];
+            let read = fill_at(&file, data_at + at, &mut bytes).map_err(refused("read"))?;
+            if read < bytes.len() {
+                return Err(self.cut_short(at + read as u64));
+            }
+            let mut found = Vec::new();
+            pick(&mut found, (length / self.element / (PIECE / APART / self.element)).max(1) as usize, &bytes);
+            Ok(found)
+        });
+        Ok(some.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
     }
 
     fn direct<A: Send>(

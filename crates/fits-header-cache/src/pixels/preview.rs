@@ -2,7 +2,7 @@
 
 use super::Pixels;
 use super::area::Chunks;
-use super::moments::BLOCK;
+use super::kernel::BLOCK;
 use super::sample::{Encoding, Sample};
 use crate::error::Error;
 

@@ -1,5 +1,8 @@
 //! The two kinds of numbers that statistics are taken of, and how stored ones become them.
 
+use std::cmp::Ordering;
+
+use super::kernel::{Block, Instructions, Work};
 use crate::hdu::{Bitpix, Image};
 
 /// How pixels are stored.
@@ -41,6 +44,8 @@ pub(crate) trait Sample: Copy + PartialOrd + Send + Sync + 'static {
     const NAN: Self;
     const INFINITY: Self;
     const NEG_INFINITY: Self;
+    const MIN: Self;
+    const MAX: Self;
     /// 16-bit digits of a key.
     const DIGITS: u32;
     fn wide(self) -> f64;
@@ -48,18 +53,28 @@ pub(crate) trait Sample: Copy + PartialOrd + Send + Sync + 'static {
     /// A whole number that orders as the numbers do.
     fn key(self) -> u64;
     fn from_key(key: u64) -> Self;
+    /// The order of the keys.
+    fn order(one: &Self, two: &Self) -> Ordering;
+    /// The nearest number of this kind.
+    fn narrow(wide: f64) -> Self;
+    fn plus(self, other: Self) -> Self;
+    fn minus(self, other: Self) -> Self;
     /// The mean of two, rounded as numpy rounds it.
     fn middle(self, other: Self) -> Self;
     /// |self − other|, rounded as numpy rounds it.
     fn distance(self, other: Self) -> Self;
     /// Fills `values` from so many stored ones.
     fn decode(encoding: Encoding, bytes: &[u8], values: &mut [Self]);
+    /// Does the work on a block.
+    fn block(work: Work<'_, Self>, instructions: Instructions) -> Block<Self>;
 }
 
 impl Sample for f32 {
     const NAN: Self = Self::NAN;
     const INFINITY: Self = Self::INFINITY;
     const NEG_INFINITY: Self = Self::NEG_INFINITY;
+    const MIN: Self = Self::MIN;
+    const MAX: Self = Self::MAX;
     const DIGITS: u32 = 2;
 
     #[inline(always)]
@@ -83,6 +98,27 @@ impl Sample for f32 {
         Self::from_bits(if key >> 31 == 1 { key ^ 0x8000_0000 } else { !key })
     }
 
+    #[inline(always)]
+    fn order(one: &Self, two: &Self) -> Ordering {
+        one.total_cmp(two)
+    }
+
+    fn narrow(wide: f64) -> Self {
+        wide as Self
+    }
+
+    fn plus(self, other: Self) -> Self {
+        self + other
+    }
+
+    fn minus(self, other: Self) -> Self {
+        self - other
+    }
+
+    fn block(work: Work<'_, Self>, instructions: Instructions) -> Block<Self> {
+        work.single(instructions)
+    }
+
     fn middle(self, other: Self) -> Self {
         (self + other) / 2.0
     }
@@ -104,6 +140,8 @@ impl Sample for f64 {
     const NAN: Self = Self::NAN;
     const INFINITY: Self = Self::INFINITY;
     const NEG_INFINITY: Self = Self::NEG_INFINITY;
+    const MIN: Self = Self::MIN;
+    const MAX: Self = Self::MAX;
     const DIGITS: u32 = 4;
 
     #[inline(always)]
@@ -124,6 +162,27 @@ impl Sample for f64 {
 
     fn from_key(key: u64) -> Self {
         Self::from_bits(if key >> 63 == 1 { key ^ 1 << 63 } else { !key })
+    }
+
+    #[inline(always)]
+    fn order(one: &Self, two: &Self) -> Ordering {
+        one.total_cmp(two)
+    }
+
+    fn narrow(wide: f64) -> Self {
+        wide
+    }
+
+    fn plus(self, other: Self) -> Self {
+        self + other
+    }
+
+    fn minus(self, other: Self) -> Self {
+        self - other
+    }
+
+    fn block(work: Work<'_, Self>, _: Instructions) -> Block<Self> {
+        work.plain()
     }
 
     fn middle(self, other: Self) -> Self {

@@ -64,6 +64,90 @@ fn far_from_zero_and_with_outliers() {
     assert_plain(&statistics(&image_f32(&[1000], &[], &ties), "x", &Area::All).expect("whole"), &ties);
 }
 
+/// Images of so many pixels that a sample tells where to look for median and MAD: 600 × 500.
+mod large {
+    use super::*;
+
+    fn check(values: &[f32]) {
+        assert_plain(&statistics(&tile(600, 500, values), "x", &Area::All).expect("because it is whole"), values);
+    }
+
+    #[test]
+    fn noise_with_what_is_not_finite_and_sources() {
+        let mut values = noise(300_000, 11);
+        check(&values);
+        for (i, value) in values.iter_mut().enumerate() {
+            match (i % 600, i / 600) {
+                (..80, _) | (_, 450..) => *value = f32::NAN,
+                (x, _) if x % 41 == 0 => *value = f32::INFINITY,
+                (x, y) if x * y % 97 == 5 => *value = -3e4,
+                _ => {}
+            }
+        }
+        check(&values);
+    }
+
+    /// The sample is of every few pixels: a pattern that it does not see misleads it.
+    #[test]
+    fn a_sample_that_misleads() {
+        let mut values = noise(300_000, 12);
+        values.iter_mut().skip(1).step_by(2).for_each(|x| *x = 50.0 + *x / 7.0);
+        check(&values);
+        values.iter_mut().enumerate().filter(|(i, _)| i % 16 != 0).for_each(|(_, x)| *x *= 1e3);
+        check(&values);
+        values.iter_mut().enumerate().filter(|(i, _)| i % 16 == 0).for_each(|(_, x)| *x = f32::NAN);
+        check(&values);
+    }
+
+    #[test]
+    fn ties_and_constants() {
+        check(&[2.5; 300_000]);
+        let coarse = |steps: f32| noise(300_000, 13).iter().map(|x| (x * steps).round()).collect::<Vec<_>>();
+        check(&coarse(2.0));
+        check(&coarse(300.0));
+        // More than half of a map is often exactly zero.
+        let mut blanked = noise(300_000, 14);
+        blanked[..170_000].fill(0.0);
+        check(&blanked);
+        // The median is the mean of two values far apart.
+        let halves: Vec<f32> =
+            noise(300_000, 15).iter().enumerate().map(|(i, x)| if i % 2 == 0 { x + 1e3 } else { x - 1e3 }).collect();
+        check(&halves);
+    }
+
+    #[test]
+    fn boxes_packed_files_and_other_numbers() {
+        let values = noise(1200 * 1000, 16);
+        let bytes = tile(1200, 1000, &values);
+        let area = Area::Box { x: 300..800, y: 100..900 };
+        let inside: Vec<f32> = (100..900).flat_map(|y| &values[y * 1200 + 300..y * 1200 + 800]).copied().collect();
+        let found = statistics(&bytes, "x", &area).expect("because the file is whole");
+        assert_plain(&found, &inside);
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packer.write_all(&bytes).expect("because it goes to memory");
+        let packed = packer.finish().expect("because it goes to memory");
+        assert_eq!(statistics(&packed, "x.gz", &area).expect("because it is whole"), found);
+
+        let sides = ["NAXIS   = 2", "NAXIS1  = 600", "NAXIS2  = 500"];
+        let whole = noise(300_000, 17).iter().map(|x| (x * 1e3) as i16).collect::<Vec<_>>();
+        let cards = ["SIMPLE  = T", "BITPIX  = 16", sides[0], sides[1], sides[2], "BSCALE  = 0.25", "BLANK   = 7"];
+        let file = [header(&cards), data(whole.iter().map(|x| x.to_be_bytes().to_vec()))].concat();
+        let scaled: Vec<f32> = whole.iter().map(|&x| if x == 7 { f32::NAN } else { f32::from(x) * 0.25 }).collect();
+        assert_plain(&statistics(&file, "x", &Area::All).expect("because the file is whole"), &scaled);
+        let cards = ["SIMPLE  = T", "BITPIX  = -64", sides[0], sides[1], sides[2]];
+        let wide: Vec<f64> = noise(300_000, 18).iter().map(|&x| f64::from(x) + 1e-12).collect();
+        let file = [header(&cards), data(wide.iter().map(|x| x.to_be_bytes().to_vec()))].concat();
+        let robust = statistics(&file, "x", &Area::All).expect("because the file is whole").robust;
+        let middle = |mut values: Vec<f64>| {
+            values.sort_by(f64::total_cmp);
+            (values[149_999] + values[150_000]) / 2.0
+        };
+        let median = middle(wide.clone());
+        let mad = middle(wide.iter().map(|x| (x - median).abs()).collect());
+        assert_eq!(robust.map(|r| (r.median, r.mad)), Some((median, mad)));
+    }
+}
+
 #[test]
 fn extremes_are_where_they_are() {
     let mut values = noise(200 * 150 * 2, 9);
