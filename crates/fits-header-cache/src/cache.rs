@@ -68,8 +68,7 @@ impl FitsCache {
     /// [`Error`]; nothing is kept then.
     pub fn statistics(&self, path: impl AsRef<Path>, area: &Area) -> Result<Arc<Statistics>, Error> {
         let key = key(path.as_ref())?;
-        let found = self.statistics.get_or_read(&key.part(&area.to_string()), |files| {
-            files.file(key.path());
+        let found = self.statistics.get_or_read(&key.part(&area.to_string()), |_| {
             let file = self.file_of(&key)?;
             Pixels::of(&file, file.image()?)?.statistics(area)
         });
@@ -103,7 +102,8 @@ impl FitsCache {
     }
 
     fn file_of(&self, key: &Key) -> Result<Arc<FitsFile>, Error> {
-        let found = self.files.get_or_read(key, |files| FitsFile::read(files.file(key.path())));
+        // No file is named to the cache: then it is the key's own.
+        let found = self.files.get_or_read(key, |files| FitsFile::read(files.key_path()));
         plain(found, key)
     }
 }

@@ -43,7 +43,7 @@ enum Form<'a> {
 
 /// The comment behind a value.
 enum Behind<'a> {
-    /// As it stands in the card.
+    /// As it stands in the card, with the blanks around it.
     Here(&'a [u8]),
     /// Those of several cards.
     Joined(String),
@@ -89,7 +89,7 @@ impl<'a> Card<'a> {
         match self.form() {
             Form::Commentary(_, text) => String::from_utf8_lossy(text.trim_ascii_end()),
             Form::Valued(_, field) => match self.parse(field) {
-                Ok((_, Behind::Here(text))) => String::from_utf8_lossy(text),
+                Ok((_, Behind::Here(text))) => String::from_utf8_lossy(text.trim_ascii()),
                 Ok((_, Behind::Joined(text))) => Cow::Owned(text),
                 Err(_) => Cow::Borrowed(""),
             },
@@ -156,7 +156,7 @@ impl<'a> Card<'a> {
     /// A long string: `text` ends with `&`, and CONTINUE cards follow.
     fn continued(&self, text: Cow<'a, str>, rest: &'a [u8]) -> Result<(Value<'a>, Behind<'a>), &'static str> {
         let mut text = text.into_owned();
-        let mut note = String::from_utf8_lossy(comment(rest)?).into_owned();
+        let mut note = String::from_utf8_lossy(comment(rest)?.trim_ascii()).into_owned();
         for card in self.raw[CARD..].chunks_exact(CARD) {
             if !text.ends_with('&') {
                 break;
@@ -168,7 +168,7 @@ impl<'a> Card<'a> {
             let (more, rest) = quoted(field)?;
             text.pop();
             text.push_str(&more);
-            note.push_str(&String::from_utf8_lossy(comment(rest)?));
+            note.push_str(&String::from_utf8_lossy(comment(rest)?.trim_ascii()));
         }
         Ok((Value::Text(text.into()), Behind::Joined(note)))
     }
@@ -208,12 +208,15 @@ fn quoted(field: &[u8]) -> Result<(Cow<'_, str>, &[u8]), &'static str> {
     }
 }
 
-/// The comment in what follows a value.
+/// The comment in what follows a value, with the blanks around it.
 fn comment(rest: &[u8]) -> Result<&[u8], &'static str> {
-    let rest = rest.trim_ascii();
-    match rest.split_first() {
-        None => Ok(rest),
-        Some((b'/', text)) => Ok(text.trim_ascii_start()),
+    // Mostly there is none: all bytes are compared at once.
+    if rest.iter().fold(0, |other, byte| other | (byte ^ b' ')) == 0 {
+        return Ok(&[]);
+    }
+    match rest.trim_ascii_start().split_first() {
+        None => Ok(&[]),
+        Some((b'/', text)) => Ok(text),
         Some(_) => Err("has something behind its value that is not a comment"),
     }
 }
@@ -224,23 +227,24 @@ fn number(token: &[u8]) -> Result<Value<'static>, &'static str> {
     if token.is_empty() || token.len() > 70 {
         return Err(WRONG);
     }
-    let mut text = [0_u8; 70];
-    let mut whole = true;
-    for (to, &from) in text.iter_mut().zip(token) {
-        *to = match from {
-            b'0'..=b'9' | b'+' | b'-' => from,
-            b'.' => {
-                whole = false;
-                from
-            }
-            b'E' | b'e' | b'D' | b'd' => {
-                whole = false;
-                b'E'
-            }
+    let (mut whole, mut fortran) = (true, false);
+    for byte in token {
+        match byte {
+            b'0'..=b'9' | b'+' | b'-' => {}
+            b'.' | b'E' | b'e' => whole = false,
+            b'D' | b'd' => (whole, fortran) = (false, true),
             _ => return Err(WRONG),
-        };
+        }
     }
-    let text = str::from_utf8(&text[..token.len()]).map_err(|_| WRONG)?;
+    let mut other = [0; 70];
+    let text = if fortran {
+        let turn = |byte: &u8| if matches!(byte, b'D' | b'd') { b'E' } else { *byte };
+        other.iter_mut().zip(token).for_each(|(to, from)| *to = turn(from));
+        &other[..token.len()]
+    } else {
+        token
+    };
+    let text = str::from_utf8(text).map_err(|_| WRONG)?;
     if whole && let Ok(integer) = text.parse() {
         return Ok(Value::Integer(integer));
     }

@@ -158,6 +158,8 @@ pub(crate) struct Source {
     kind: SourceKind,
     bytes: u64,
     packing: Packing,
+    /// What was read of a plain file when it was opened, until it is taken.
+    start: Vec<u8>,
 }
 
 enum SourceKind {
@@ -176,15 +178,15 @@ impl Source {
             return Err(refused("read")(io::Error::other("it is not a regular file")));
         }
         let bytes = metadata.len();
-        let mut source = Self { kind: SourceKind::Plain(file), bytes, packing: Packing::Plain };
-        let mut start = [0; 2];
-        // Everything but a FITS file's first letters is looked at more closely.
-        if source.fill(path, 0, &mut start)? == 2 && start == [0x1f, 0x8b] {
-            let SourceKind::Plain(file) = source.kind else { return Err(refused("read")(io::ErrorKind::Other.into())) };
-            source.kind = SourceKind::Gzip(Box::new(MultiGzDecoder::new(file)), 0);
-            source.packing = Packing::Gzip;
+        // Enough for a header; of a gzipped file only the first two bytes mean anything yet.
+        let mut start = vec![0; FETCH];
+        let read = fill_at(&file, 0, &mut start).map_err(refused("read"))?;
+        start.truncate(read);
+        if start.starts_with(&[0x1f, 0x8b]) {
+            let kind = SourceKind::Gzip(Box::new(MultiGzDecoder::new(file)), 0);
+            return Ok(Self { kind, bytes, packing: Packing::Gzip, start: Vec::new() });
         }
-        Ok(source)
+        Ok(Self { kind: SourceKind::Plain(file), bytes, packing: Packing::Plain, start })
     }
 
     /// Fills `buffer` from byte `at` on; fewer bytes than asked for only at the end of the file. A gzipped file can only be
@@ -246,27 +248,31 @@ pub(crate) fn fill_at(file: &File, at: u64, buffer: &mut [u8]) -> io::Result<usi
 
 /// The cards of the header that begins at byte `at`; `None` where none begins behind the last HDU.
 fn read_cards(source: &mut Source, path: &Path, hdu: usize, at: u64) -> Result<Option<Box<[u8]>>, Error> {
-    let mut cards = Vec::with_capacity(FETCH);
+    let mut cards = if at == 0 { std::mem::take(&mut source.start) } else { Vec::new() };
+    let mut full = cards.len() == FETCH;
     let mut checked = 0;
     loop {
         let have = cards.len();
-        let more = match (source.packing, have) {
-            // What is read too far cannot be read again, and the next header may be there.
-            (Packing::Gzip, _) => BLOCK as usize,
-            (Packing::Plain, 0) => FETCH,
-            (Packing::Plain, _) => 4 * FETCH,
-        };
-        cards.resize(have + more, 0);
-        let read = source.fill(path, at + have as u64, &mut cards[have..])?;
-        let full = have + read == cards.len();
-        cards.truncate(have + read);
-        if have == 0 && !begins(&cards, path, hdu)? {
+        // At first there may be something already.
+        if checked > 0 || have == 0 {
+            let more = match (source.packing, have) {
+                // What is read too far cannot be read again, and the next header may be there.
+                (Packing::Gzip, _) => BLOCK as usize,
+                (Packing::Plain, 0) => FETCH,
+                (Packing::Plain, _) => 4 * FETCH,
+            };
+            cards.resize(have + more, 0);
+            let read = source.fill(path, at + have as u64, &mut cards[have..])?;
+            full = have + read == cards.len();
+            cards.truncate(have + read);
+        }
+        if checked == 0 && !begins(&cards, path, hdu)? {
             return Ok(None);
         }
         let whole = cards.len() / CARD;
-        let end = (checked..whole).find(|&card| name_of(&cards[card * CARD..]) == END);
-        if let Some(end) = end {
-            cards.truncate(end * CARD);
+        let end = cards.as_chunks::<CARD>().0[checked..].iter().position(|card| name_of(card) == END);
+        if let Some(more) = end {
+            cards.truncate((checked + more) * CARD);
             return Ok(Some(cards.into_boxed_slice()));
         }
         checked = whole;

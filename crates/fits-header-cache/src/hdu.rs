@@ -125,10 +125,14 @@ impl Hdu {
     /// Of a header that begins at byte `header_at` and whose data begin at `data_at`.
     pub(crate) fn new(header: Header, header_at: u64, data_at: u64) -> Result<Self, Error> {
         let kind = kind(&header)?;
-        let data_bytes = data_bytes(&header, kind)?;
+        let bitpix = Bitpix::of(&header, "BITPIX")?;
+        let axes = axes(&header, "NAXIS")?;
+        let data_bytes = data_bytes(&header, kind, bitpix, &axes)?;
         let image = match kind {
-            Kind::Image => image(&header, "BITPIX", "NAXIS")?,
-            Kind::CompressedImage => image(&header, "ZBITPIX", "ZNAXIS")?,
+            Kind::Image => image(&header, bitpix, axes, "NAXIS")?,
+            Kind::CompressedImage => {
+                image(&header, Bitpix::of(&header, "ZBITPIX")?, self::axes(&header, "ZNAXIS")?, "ZNAXIS")?
+            }
             _ => None,
         };
         Ok(Self { header, kind, image, header_at, data_at, data_bytes, celestial: OnceLock::new() })
@@ -224,10 +228,9 @@ fn axes(header: &Header, naxis: &str) -> Result<Vec<u64>, Error> {
 }
 
 /// Section 4.4.1.2 of the standard: |BITPIX| · GCOUNT · (PCOUNT + Π NAXISn) bits.
-fn data_bytes(header: &Header, kind: Kind) -> Result<u64, Error> {
-    let element = Bitpix::of(header, "BITPIX")?.bytes();
-    let axes = axes(header, "NAXIS")?;
-    let lengths = if kind == Kind::Groups { &axes[1..] } else { &axes[..] };
+fn data_bytes(header: &Header, kind: Kind, bitpix: Bitpix, axes: &[u64]) -> Result<u64, Error> {
+    let element = bitpix.bytes();
+    let lengths = if kind == Kind::Groups { &axes[1..] } else { axes };
     let product = if lengths.is_empty() {
         Some(0)
     } else {
@@ -246,9 +249,7 @@ fn data_bytes(header: &Header, kind: Kind) -> Result<u64, Error> {
         .ok_or_else(|| header.unfit("NAXIS", "and the axes that it announces make more bytes than any file has"))
 }
 
-fn image(header: &Header, bitpix: &str, naxis: &str) -> Result<Option<Image>, Error> {
-    let bitpix = Bitpix::of(header, bitpix)?;
-    let axes = axes(header, naxis)?;
+fn image(header: &Header, bitpix: Bitpix, axes: Vec<u64>, naxis: &str) -> Result<Option<Image>, Error> {
     if axes.is_empty() || axes.contains(&0) {
         return Ok(None);
     }
