@@ -4,6 +4,7 @@
   again; what is corrected and corrupted again is what it was.
 - casa: CASA's gaincal and bandpass on the same set, without outliers; its applycal with our tables, and we with its.
 - vla: the same with the VLA set beside the workspace.
+- delay: known delays put into a set, against the truth and CASA's gaincal gaintype='K'; either applies the other's table.
 - read: pyuvdata's UVCal.read_ms_cal reads our tables.
 - speed: a set of the instrument's size, times and peak memory in one run.
 - image: a sky group, corrupted, calibrated on itself and imaged by WSClean.
@@ -29,7 +30,7 @@ from casa import configured
 from env import Env, Failed, run
 
 BAND_START_HZ, BAND_WIDTH_HZ = 1.31125e9, 187.5e6
-ALL = ("truth", "casa", "vla", "read", "speed", "image")
+ALL = ("truth", "casa", "vla", "delay", "read", "speed", "image")
 
 
 @dataclass
@@ -354,6 +355,57 @@ def check_vla(env: Env, folder: Path) -> list[Line]:
     return against_casa(env, ms, folder / "casa", "VLA", "1")
 
 
+def check_delay(env: Env, folder: Path, antennas: int) -> list[Line]:
+    """Delays of up to 20 ns beside constant gains, 20 dB a visibility."""
+    ms, _ = calibrator(env, folder, antennas, "--gains", "--drift", "0", "--snr-db", "20", "--dead", "1", "--flags", "0.03", channels=16)
+    base, scratch = ms.parent, folder / "casa"
+    scratch.mkdir()
+    names = table(str(ms / "ANTENNA"), ack=False).getcol("NAME")
+    hz = table(str(ms / "SPECTRAL_WINDOW"), ack=False).getcell("CHAN_FREQ", 0)
+    truth = np.random.default_rng(6).uniform(-20, 20, (len(names), 2))
+    with table(str(ms), readonly=False, ack=False) as t:
+        for start in range(0, t.nrows(), 5000):
+            count = min(5000, t.nrows() - start)
+            pairs = [truth[t.getcol(f"ANTENNA{k}", start, count)] for k in (1, 2)]
+            turns = 1e-9 * (pairs[0] - pairs[1])[:, None, :] * (hz - hz[0])[None, :, None]
+            t.putcol("DATA", (t.getcol("DATA", start, count) * np.exp(2j * np.pi * turns)).astype(np.complex64), start, count)
+    refant = "24" if antennas < 20 else "107"
+    solve(env, ms, "--delay", "--bandpass", "none", "--long", "none", "--short", "none", "--robust", "0", "--refant", refant,
+          "--prefix", "ours", "--max-flagged", "1")  # fmt: skip
+    theirs = base / "casa_k"
+    casa_tasks(scratch, [("gaincal", {"vis": str(ms), "refant": refant, "minsnr": 3.0, "minblperant": 4, "caltable": str(theirs),
+                                      "solint": "inf", "combine": "scan,field", "gaintype": "K"})])  # fmt: skip
+    reference = truth[list(names).index(refant)]
+    found = {}
+    for label, path in (("ours", base / "ours_kcal"), ("CASA's", theirs)):
+        with table(str(path), ack=False) as t:
+            found[label] = (t.getcol("ANTENNA1"), t.getcol("FPARAM")[:, 0], t.getcol("FLAG")[:, 0], t.getcol("PARAMERR")[:, 0])
+    of = {label: {(a, p): v[row, p] for row, a in enumerate(antenna) for p in (0, 1) if not f[row, p]} for label, (antenna, v, f, _) in found.items()}
+    antenna, values, flags, errors = found["ours"]
+    good = ~flags & (antenna != list(names).index(refant))[:, None]
+    # Errors are those of an antenna; the reference's own enters each difference.
+    off = (values - (truth[antenna] - reference))[good] / (np.sqrt(2) * errors[good])
+    both = np.array([[of["ours"][k], of["CASA's"][k], truth[k] - reference[k[1]]] for k in of["ours"] if k in of["CASA's"]])
+    against_truth = [1e3 * rms([both[:, k] - both[:, 2]]) for k in (0, 1)]
+    print(f"  delays: ours {against_truth[0]:.2f} ps from the truth, CASA's {against_truth[1]:.2f} ps", file=sys.stderr)
+    lines = [
+        Line(f"delays of {good.sum()} receptors against the truth, rms", rms([off]), 2.0, "σ"),
+        Line("delays against CASA's, rms over what CASA is off the truth", rms([both[:, 0] - both[:, 1]]) / rms([both[:, 1] - both[:, 2]]), 2.0),
+        Line("delays against CASA's, rms as phase over the band", 360e-9 * rms([both[:, 0] - both[:, 1]]) * BAND_WIDTH_HZ, 1.0, "°"),
+    ]  # fmt: skip
+    for label, path in (("our delays", base / "ours_kcal"), ("CASA's delays", theirs)):
+        copies = [base / "by_casa.ms", base / "by_us.ms"]
+        for copy in copies:
+            shutil.rmtree(copy, ignore_errors=True)
+            shutil.copytree(ms, copy)
+            (copy / ".product.json").unlink(missing_ok=True)
+        casa_tasks(scratch, [("applycal", {"vis": str(copies[0]), "gaintable": [str(path)], "calwt": True, "flagbackup": False})])
+        apply(env, copies[1], [path])
+        lines.append(Line(f"{label} applied by CASA and by us, CORRECTED_DATA", corrected_apart(*copies), 1e-4))
+        lines.append(Line(f"{label}, flags that differ", flags_apart(*copies), 0))
+    return lines
+
+
 def check_read(env: Env, folder: Path) -> list[Line]:
     """pyuvdata reads our tables and finds our numbers."""
     from pyuvdata import UVCal
@@ -604,6 +656,7 @@ def main() -> int:
         "truth": lambda at: check_truth(env, at, arguments.antennas),
         "casa": lambda at: check_casa(env, at, min(arguments.antennas, 48)),
         "vla": lambda at: check_vla(env, at),
+        "delay": lambda at: check_delay(env, at, min(arguments.antennas, 48)),
         "read": lambda at: check_read(env, at),
         "speed": lambda at: check_speed(env, at, arguments.antennas, arguments.runs, arguments.speed_set),
         "image": lambda at: check_image(env, at, arguments.antennas),

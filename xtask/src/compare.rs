@@ -42,7 +42,7 @@ Usage: cargo xtask compare [--only NAME] [--list] [--prove] [--json]
     --all       all four
   --gains     contimg solve and apply against known gains, CASA's gaincal, bandpass and applycal (both ways, and on a VLA
               set), pyuvdata's UVCal, and WSClean's images of what was calibrated
-    --only      some of truth, casa, vla, read, speed, image
+    --only      some of truth, casa, vla, delay, read, speed, image
     --antennas  of the sets; 96 is the instrument's size: 9 GB of disk, some minutes
   --rfi       interference with a known truth: what `contimg flag` finds, what it flags of clean samples, what it restores
     --made, --real       only made groups, or only every real set beside the workspace

@@ -356,10 +356,19 @@ pub(crate) struct CleanArgs {
     pub json: bool,
 }
 
+/// The name of a page: browsers go by its end.
+pub(crate) fn page(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match path.extension().is_some_and(|end| end.eq_ignore_ascii_case("html")) {
+        true => Ok(path),
+        false => Err(format!("`{text}` does not end in .html: what is drawn is a page for a browser")),
+    }
+}
+
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   contimg flags 2026-01-25T00:05:19.ms                          tables, dead antennas, bad channels, verdict
-  contimg flags a.ms --by antenna,channel --plot flags.svg
+  contimg flags a.ms --by antenna,channel --plot flags.html
   contimg flags a.ms --estimate 64                              a fraction with bounds, from 64 tiles
   contimg flags a.ms --json | jq -r .assessment.bad_channel_selection   for CASA's spw parameter
 
@@ -373,8 +382,8 @@ pub(crate) struct FlagsArgs {
     /// Tables to print.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "antenna,window,correlation", value_name = "WHAT")]
     pub by: Vec<FlagsBy>,
-    /// Heat maps of antenna × channel and time × channel; an SVG where the name ends in `.svg`, else a PNG.
-    #[arg(long, value_name = "FILE.png|svg")]
+    /// A page with heat maps of antenna × channel and time × channel.
+    #[arg(long, value_name = "FILE.html", value_parser = page)]
     pub plot: Option<PathBuf>,
     /// Read this many tiles of FLAG, chosen at random, and print the flagged fraction with bounds on its error; nothing else is
     /// counted. For sets on slow disks.

@@ -8,6 +8,7 @@ use std::{
 
 use casacore::Table;
 use fixtures::{Content, Corruption, GroupSpec, INTEGRATION_S, SkySpec};
+use report::{Axis, HeatMap, Page};
 use serde_json::json;
 use vis_types::{Complex32, JulianDate};
 
@@ -16,7 +17,6 @@ use crate::{
     failure::{Class, Failure},
     night::{self, RunArgs},
     output::outln,
-    picture::HeatMap,
     progress,
     size::Bytes,
     survey::iso,
@@ -79,21 +79,11 @@ pub(crate) fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
     if !set.is_dir() {
         return Ok(code);
     }
-    let picture = args.out.join("amplitude.png");
+    let picture = args.out.join("amplitude.html");
     let seen = look(&set).map_err(|e| {
         Failure::of(Class::Output, &e).hint("this is a fault of the program: the set that it made cannot be read")
     })?;
-    HeatMap {
-        title: &format!("mean amplitude of {} cross-correlations, XX, from {}", seen.baselines, iso(seen.start)),
-        values: &seen.amplitude,
-        x_label: "frequency (MHz)",
-        x_range: seen.band_mhz,
-        y_label: "time (s)",
-        y_range: (0.0, seen.duration_s),
-        value_label: "Jy",
-    }
-    .write_png(&picture)
-    .map_err(|e| Failure::io(Class::Output, format!("cannot write {}", picture.display()), &e))?;
+    draw(&seen, &picture).map_err(|e| Failure::of(Class::Output, &e))?;
     if args.json {
         let made = json!({ "subbands": subbands, "work": work, "set": set, "picture": picture });
         outln!("{:#}", json!({ "made": made, "night": summary, "sources": sources }));
@@ -190,6 +180,19 @@ struct Seen {
     baselines: usize,
     data_bytes: u64,
     mean: f64,
+}
+
+/// The mean amplitude by time and frequency, on a page of its own.
+fn draw(seen: &Seen, path: &Path) -> Result<(), report::Error> {
+    let channels = seen.amplitude.iter().map(Vec::len).max().unwrap_or(0);
+    let title = format!("mean amplitude of {} cross-correlations, XX, from {}", seen.baselines, iso(seen.start));
+    let axes = (
+        Axis::new("frequency", "MHz").range(seen.band_mhz.0, seen.band_mhz.1),
+        Axis::new("time", "s").range(0.0, seen.duration_s.max(1.0)),
+        Axis::new("amplitude", "Jy"),
+    );
+    let map = HeatMap::new(&title, axes, channels, seen.amplitude.len(), &seen.amplitude.concat())?;
+    Page::new(title).heat_map(&map).write(path)
 }
 
 /// Averages the first correlation's amplitude over the cross-correlations of each integration.

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use flag_stats::stamped_cache::{Options, Store, StoreOptions};
 use flag_stats::{
-    Assessment, Bounded, Count, CountOptions, EstimateOptions, FlagCache, FlagStats, Matrix, Tally, Thresholds,
-    Verdict, Way,
+    Assessment, Bounded, Count, CountOptions, EstimateOptions, FlagCache, FlagStats, Tally, Thresholds, Verdict, Way,
 };
+use report::{Axis, HeatMap, Page};
 use serde_json::{Value, json};
 
 use crate::{
@@ -16,7 +16,6 @@ use crate::{
     failure::{Class, Failure},
     opening,
     output::{errln, outln},
-    picture::HeatMap,
 };
 
 /// The exit code where too little is left unflagged, as `contimg flags --help` says.
@@ -36,9 +35,7 @@ pub(crate) fn run(args: &FlagsArgs) -> Result<ExitCode, Failure> {
         if args.explain { Some(cache.explain(&args.set).map_err(|error| of_flags(&error))?.to_string()) } else { None };
     let assessment = stats.assess(&thresholds);
     if let Some(path) = &args.plot {
-        plot(&stats, &args.set, path).map_err(|error| {
-            Failure::io(Class::Output, format!("{}: cannot write the picture", path.display()), &error)
-        })?;
+        plot(&stats, &args.set, path).map_err(|error| Failure::of(Class::Output, &error))?;
     }
     match args.json {
         true => {
@@ -234,32 +231,31 @@ fn list<T: ToString>(values: impl Iterator<Item = T>) -> String {
     values.map(|value| value.to_string()).collect::<Vec<_>>().join(", ")
 }
 
-/// Antenna × channel above time × channel.
-fn plot(stats: &FlagStats, set: &Path, path: &Path) -> std::io::Result<()> {
-    let fractions = |matrix: &Matrix| -> Vec<Vec<f32>> {
-        let percent = |count: &Count| count.flagged().map_or(f32::NAN, |flagged| 100.0 * flagged as f32);
-        matrix.lines().map(|line| line.iter().map(percent).collect()).collect()
-    };
-    let (antennas, times) = (fractions(&stats.antenna_channel), fractions(&stats.time_channel));
-    let channels: usize = stats.windows.iter().map(|window| window.channels.len()).sum();
-    let x_range = (0.0, channels as f64);
+/// A page with antenna × channel and time × channel.
+fn plot(stats: &FlagStats, set: &Path, path: &Path) -> Result<(), report::Error> {
     let minutes = match (stats.times.first(), stats.times.last()) {
         (Some(first), Some(last)) => (last.last_s - first.first_s) / 60.0,
         _ => 0.0,
     };
     let title = format!("{}: flagged cross-correlations", set.file_name().unwrap_or_default().to_string_lossy());
-    let map = HeatMap {
-        title: &title,
-        values: &antennas,
-        x_label: "channel, counted through all windows",
-        x_range,
-        y_label: "antenna, in order",
-        y_range: (0.0, stats.antennas.len() as f64),
-        value_label: "%",
-    };
-    let below = HeatMap { values: &times, y_label: "minutes", y_range: (0.0, minutes), ..map };
-    match path.extension().is_some_and(|end| end.eq_ignore_ascii_case("svg")) {
-        true => HeatMap::write_svgs(&[map, below], (0.0, 100.0), path),
-        false => HeatMap::write_pngs(&[map, below], Some((0.0, 100.0)), path),
+    let antenna = Axis::new("antenna, in order", "");
+    // A set of one integration has no length.
+    let time = Axis::new("time since the first", "min").range(0.0, if minutes > 0.0 { minutes } else { 1.0 });
+    let mut page = Page::new(title);
+    for (name, axis, matrix) in [("antenna", antenna, &stats.antenna_channel), ("time", time, &stats.time_channel)] {
+        let percent = |count: &Count| count.flagged().map_or(f32::NAN, |flagged| 100.0 * flagged as f32);
+        let lines: Vec<Vec<f32>> = matrix.lines().map(|line| line.iter().map(percent).collect()).collect();
+        let channels = lines.iter().map(Vec::len).max().unwrap_or(0);
+        if channels == 0 {
+            continue;
+        }
+        let axes = (
+            Axis::new("channel, counted through all windows", "").range(0.0, channels as f64),
+            axis,
+            Axis::new("flagged", "%").range(0.0, 100.0),
+        );
+        let cells = lines.concat();
+        page.heat_map(&HeatMap::new(format!("flagged by {name} and channel"), axes, channels, lines.len(), &cells)?);
     }
+    page.write(path)
 }

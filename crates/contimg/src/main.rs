@@ -18,14 +18,12 @@ mod model;
 mod night;
 mod opening;
 mod output;
-mod picture;
 mod plan;
 mod progress;
 mod protocol;
 mod size;
 mod supervise;
 mod survey;
-mod svg;
 mod tiles;
 mod worker;
 

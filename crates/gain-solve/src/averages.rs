@@ -115,6 +115,11 @@ impl Averages {
         Self { shape, places: order.0.clone(), sums: vec![0.0; shape.bytes() / size_of::<f32>()] }
     }
 
+    /// Makes all sums zero again: memory that was written once is cheaper than new.
+    pub fn clear(&mut self) {
+        self.sums.fill(0.0);
+    }
+
     /// The sizes.
     #[must_use]
     pub fn shape(&self) -> Shape {
@@ -141,18 +146,20 @@ impl Averages {
         std::array::from_fn(|field| &self.sums[start + field * groups..start + (field + 1) * groups])
     }
 
-    /// The sums of some neighbouring groups of a receptor, one table a group. Together they cost little more than one: groups
+    /// Gives the sums of some neighbouring groups of a receptor, one table a group, in `tables`. Together they cost little more than one: groups
     /// lie beside each other.
-    pub(crate) fn cells(&self, receptor: usize, groups: Range<usize>) -> Vec<Cells> {
-        let antennas = self.shape.antennas;
-        let mut tables = vec![Cells { antennas, of: vec![Cell::default(); self.shape.baselines()] }; groups.len()];
+    pub(crate) fn cells(&self, receptor: usize, groups: Range<usize>, tables: &mut Vec<Cells>) {
+        tables.resize_with(groups.len(), Cells::default);
+        for table in tables.iter_mut() {
+            table.antennas = self.shape.antennas;
+            table.of.resize(self.shape.baselines(), Cell::default());
+        }
         for (baseline, &place) in self.places.iter().enumerate() {
             let [re, im, mm, vv, n] = self.fields(place as usize, receptor).map(|field| &field[groups.clone()]);
             for (group, table) in tables.iter_mut().enumerate() {
                 table.of[baseline] = Cell { re: re[group], im: im[group], mm: mm[group], vv: vv[group], n: n[group] };
             }
         }
-        tables
     }
 
     /// Number of visibilities in the sums (with re-weighting: of their weights against 1), and of those whose model is not
@@ -194,7 +201,7 @@ pub(crate) struct Cell {
 }
 
 /// The sums of all baselines of one receptor and group.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Cells {
     pub(crate) antennas: usize,
     of: Vec<Cell>,

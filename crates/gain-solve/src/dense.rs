@@ -13,7 +13,9 @@ use crate::averages::{Averages, Cell, Cells};
 /// halved until the sum of squares falls.
 #[must_use]
 pub fn gauss_newton(averages: &Averages, receptor: usize, group: usize, reference: usize) -> Option<Vec<Complex64>> {
-    let cells = &averages.cells(receptor, group..group + 1)[0];
+    let mut tables = Vec::new();
+    averages.cells(receptor, group..group + 1, &mut tables);
+    let cells = tables.first()?;
     let count = cells.antennas;
     let mut gains: Vec<Complex64> = (0..count)
         .map(|i| {

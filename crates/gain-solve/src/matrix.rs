@@ -24,8 +24,9 @@ pub(crate) struct Normal {
 }
 
 impl Normal {
-    /// Antennas with at least `least` baselines to others of them, in one connected part with as many antennas as possible.
-    pub(crate) fn new(cells: &Cells, least: usize) -> Self {
+    /// Takes the sums of a cell: of antennas with at least `least` baselines to others of them, in one connected part with as
+    /// many antennas as possible. The memory of the cell before is used again.
+    pub(crate) fn take(&mut self, cells: &Cells, least: usize) {
         let all = cells.antennas;
         let mut links = vec![false; all * all];
         for i in 0..all {
@@ -46,13 +47,12 @@ impl Normal {
             }
         }
         let count = antennas.len();
-        let mut normal = Self {
-            re: vec![0.0; count * count],
-            im: vec![0.0; count * count],
-            mm: vec![0.0; count * count],
-            links: links.iter().filter(|&&link| link).count() / 2,
-            ..Self::default()
-        };
+        for values in [&mut self.re, &mut self.im, &mut self.mm] {
+            values.clear();
+            values.resize(count * count, 0.0);
+        }
+        self.links = links.iter().filter(|&&link| link).count() / 2;
+        (self.vv, self.n, self.baselines) = (0.0, 0.0, 0);
         for (a, &i) in antennas.iter().enumerate() {
             for (b, &j) in antennas.iter().enumerate().skip(a + 1) {
                 let cell = cells.get(i, j);
@@ -60,16 +60,15 @@ impl Normal {
                     continue;
                 }
                 let (upper, lower) = (a * count + b, b * count + a);
-                (normal.re[upper], normal.im[upper]) = (cell.re.into(), cell.im.into());
-                (normal.re[lower], normal.im[lower]) = (cell.re.into(), f64::from(-cell.im));
-                (normal.mm[upper], normal.mm[lower]) = (cell.mm.into(), cell.mm.into());
-                normal.vv += f64::from(cell.vv);
-                normal.n += f64::from(cell.n);
-                normal.baselines += 1;
+                (self.re[upper], self.im[upper]) = (cell.re.into(), cell.im.into());
+                (self.re[lower], self.im[lower]) = (cell.re.into(), f64::from(-cell.im));
+                (self.mm[upper], self.mm[lower]) = (cell.mm.into(), cell.mm.into());
+                self.vv += f64::from(cell.vv);
+                self.n += f64::from(cell.n);
+                self.baselines += 1;
             }
         }
-        normal.antennas = antennas;
-        normal
+        self.antennas = antennas;
     }
 
     /// Whether amplitudes are determined: somewhere there is a loop of an odd number of baselines. Without one (two antennas, a

@@ -84,21 +84,22 @@ impl Bands {
         self.groups.iter().enumerate().all(|(k, group)| *group == (k..k + 1))
     }
 
-    /// The pieces of a row; `one_each` is known by [`Self::one_each`].
+    /// The pieces of a row; `one_each` is known by [`Self::one_each`]. One place calls `each`, so that it is compiled into
+    /// the caller, for the caller's vectors.
     #[inline(always)]
     pub(crate) fn pieces(&self, one_each: bool, mut each: impl FnMut(Piece)) {
-        let cut = |all: Range<usize>| {
-            let end = all.end;
-            all.step_by(WIDTH).map(move |start| start..(start + WIDTH).min(end))
-        };
-        if one_each {
-            for channels in cut(0..self.channels()) {
-                let groups = Groups::Each(self.first_group + channels.start);
-                each(Piece { channels, groups });
-            }
-        } else {
-            for (number, group) in (self.first_group..).zip(&self.groups) {
-                cut(group.clone()).for_each(|channels| each(Piece { channels, groups: Groups::Shared(number) }));
+        let count = if one_each { 1 } else { self.groups.len() };
+        for number in 0..count {
+            let all = if one_each { 0..self.channels() } else { self.groups[number].clone() };
+            let mut start = all.start;
+            while start < all.end {
+                let end = (start + WIDTH).min(all.end);
+                let groups = match one_each {
+                    true => Groups::Each(self.first_group + start),
+                    false => Groups::Shared(self.first_group + number),
+                };
+                each(Piece { channels: start..end, groups });
+                start = end;
             }
         }
     }

@@ -4,7 +4,7 @@ use ndarray::{Array2, Array3};
 use num_complex::Complex64;
 use rayon::prelude::*;
 
-use crate::averages::Averages;
+use crate::averages::{Averages, Cells};
 use crate::error::{Error, Result};
 use crate::matrix::Normal;
 use crate::stefcal::{self, Stop};
@@ -146,12 +146,13 @@ pub fn solve(averages: &Averages, options: &Options) -> Result<Solutions> {
         .collect();
     let solved: Vec<Vec<Solved>> = runs
         .par_iter()
-        .map(|&(receptor, first)| {
+        .map_init(Default::default, |(tables, normal): &mut (Vec<Cells>, Normal), &(receptor, first)| {
             let mut before: Option<Solved> = None;
             let mut run = Vec::with_capacity(RUN);
-            for cells in averages.cells(receptor, first..(first + RUN).min(shape.groups)) {
-                let normal = Normal::new(&cells, options.min_baselines);
-                let solved = Solved::new(&normal, before.as_ref(), options);
+            averages.cells(receptor, first..(first + RUN).min(shape.groups), tables);
+            for cells in tables.iter() {
+                normal.take(cells, options.min_baselines);
+                let solved = Solved::new(normal, before.as_ref(), options);
                 if solved.report.failed.is_none() {
                     before = Some(solved.clone());
                 }

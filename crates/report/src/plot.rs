@@ -9,6 +9,9 @@ use crate::markup::{Escaped, Status, number};
 /// More points of a line than this are drawn as the least and the greatest of each column.
 const MOST: usize = 3000;
 
+/// Of the series. Where there are more, the legend is left out, and a reader points at a line for its name.
+const COLOURS: usize = 8;
+
 /// A plot of series over two axes.
 #[derive(Clone, Debug)]
 pub struct Plot {
@@ -91,7 +94,7 @@ impl Plot {
     }
 
     pub(crate) fn svg(&self) -> String {
-        let legend = if self.series.len() > 1 { 20.0 } else { 0.0 };
+        let legend = if (2..=COLOURS).contains(&self.series.len()) { 20.0 } else { 0.0 };
         let (right, bottom) = (WIDTH - RIGHT, TOP + 250.0);
         let all = || self.series.iter().flat_map(|series| &series.points);
         let bars = self.series.iter().any(|series| series.kind == Kind::Bars);
@@ -118,7 +121,7 @@ impl Plot {
         }
         let groups: Vec<usize> = (0..self.series.len()).filter(|&i| self.series[i].kind == Kind::Bars).collect();
         for (number, series) in self.series.iter().enumerate() {
-            let colour = number % 8;
+            let colour = number % COLOURS;
             match series.kind {
                 Kind::Line => line(&mut svg, series, &x, &y, colour),
                 Kind::Points => self.dots(&mut svg, series, &x, &y, colour),
@@ -134,7 +137,7 @@ impl Plot {
                 let _ = writeln!(
                     svg,
                     "<rect class=\"f{}\" x=\"{at:.1}\" y=\"{:.1}\" width=\"12\" height=\"10\"/>",
-                    number % 8,
+                    number % COLOURS,
                     below + 1.0
                 );
                 frame::text(&mut svg, "", at + 17.0, below + 10.0, &series.name);

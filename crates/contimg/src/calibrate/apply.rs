@@ -164,14 +164,8 @@ fn correct(
             _ => &current.insert((place, factors.at(place.0, place.1))).1,
         };
         let (first, second) = factors.of(key.antennas.map(usize::from));
-        let mut sum = 0.0_f32;
-        for ((value, a), b) in data.iter_mut().zip(first).zip(second) {
-            let corrected = *value * *a * *b;
-            // Without a solution the value stays what was measured.
-            let solved = (a.re != 0.0 || a.im != 0.0) && (b.re != 0.0 || b.im != 0.0);
-            *value = if solved { corrected } else { *value };
-            sum += value.re + value.im;
-        }
+        // The processor's widest vectors.
+        let finite = pulp::Arch::new().dispatch(Multiply { data, first, second });
         if factors.has_gaps(key.antennas.map(usize::from)) {
             for ((flag, a), b) in flags.iter_mut().zip(first).zip(second) {
                 let solved = (a.re != 0.0 || a.im != 0.0) && (b.re != 0.0 || b.im != 0.0);
@@ -185,7 +179,7 @@ fn correct(
             tally.flagged_before += flagged;
             tally.corrected += size as u64 - flagged;
         }
-        if !sum.is_finite() {
+        if !finite {
             let bad = data.iter().zip(flags.iter()).filter(|(value, flag)| !value.is_finite() && !**flag);
             tally.not_finite += bad.count() as u64;
         }
@@ -197,6 +191,31 @@ fn correct(
         }
     }
     tally
+}
+
+/// Multiplies visibilities by two factors each; one without a solution, whose factor is 0, stays what was measured. Gives
+/// whether all results are finite.
+struct Multiply<'a> {
+    data: &'a mut [Complex32],
+    first: &'a [Complex32],
+    second: &'a [Complex32],
+}
+
+impl pulp::WithSimd for Multiply<'_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) -> bool {
+        let mut finite = true;
+        for ((value, a), b) in self.data.iter_mut().zip(self.first).zip(self.second) {
+            let corrected = *value * *a * *b;
+            let solved = ((a.re != 0.0) | (a.im != 0.0)) & ((b.re != 0.0) | (b.im != 0.0));
+            let (re, im) = if solved { (corrected.re, corrected.im) } else { (value.re, value.im) };
+            *value = Complex32::new(re, im);
+            finite &= re.is_finite() & im.is_finite();
+        }
+        finite
+    }
 }
 
 /// Says what would be corrected.

@@ -11,7 +11,7 @@ use crate::size::Bytes;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   contimg solve cal.ms                            cal_bpcal, cal_gpcal and cal_2gcal beside the set
-  contimg solve cal.ms --out tables --field 0,1,2 --uvrange '>1klambda' --plot gains.png
+  contimg solve cal.ms --out tables --field 0,1,2 --uvrange '>1klambda' --plot gains.html
   contimg solve cal.ms --long none --short int --short-mode ap      gains of every integration
   contimg solve cal.ms --bandpass none --known night_bpcal --db products.sqlite3
   contimg solve cal.ms --json | jq '.tables[] | {path, flagged}'
@@ -91,14 +91,15 @@ pub(crate) struct SolveArgs {
     /// Replace tables of the same names that contimg made.
     #[arg(long)]
     pub overwrite: bool,
-    /// Register the tables in this products database.
+    /// Register the tables in this products database, on a local disk. Any number of processes may register at a time: each
+    /// waits for its turn up to a minute.
     #[arg(long, value_name = "FILE")]
     pub db: Option<PathBuf>,
     /// With --db: the tables are valid for this long before and after the data.
     #[arg(long, default_value_t = 12.0, value_name = "HOURS", value_parser = positive)]
     pub valid_hours: f64,
-    /// Amplitude and phase of all solutions, against channel, time and antenna.
-    #[arg(long, value_name = "FILE.png")]
+    /// A page with amplitude and phase of all solutions, against channel, time and antenna.
+    #[arg(long, value_name = "FILE.html", value_parser = crate::args::page)]
     pub plot: Option<PathBuf>,
     /// Memory for the data while they stream by and for their averages.
     #[arg(long, default_value = "224MiB", value_name = "SIZE")]

@@ -59,7 +59,12 @@ impl Plan<'_> {
     }
 
     /// Averages all rows and solves each interval as soon as its last row has come.
-    pub(crate) fn solve(&self, robust: Option<(&[Outcome], Reweight)>) -> Result<Vec<Outcome>, Failure> {
+    /// `spare` keeps the memory of averages for the next pass.
+    pub(crate) fn solve(
+        &self,
+        robust: Option<(&[Outcome], Reweight)>,
+        spare: &mut Vec<Averages>,
+    ) -> Result<Vec<Outcome>, Failure> {
         let fits = robust.map(|(outcomes, _)| self.fits(outcomes));
         let how = robust.map(|(_, how)| how);
         let mut running: BTreeMap<usize, Averages> = BTreeMap::new();
@@ -67,7 +72,13 @@ impl Plan<'_> {
         for (number, times) in self.batches.iter().enumerate() {
             let known = self.known_of(times);
             for interval in times.clone().flat_map(|time| self.intervals.at(time)) {
-                running.entry(interval).or_insert_with(|| Averages::ordered(self.shape, &self.route.order));
+                running.entry(interval).or_insert_with(|| match spare.pop() {
+                    Some(mut averages) => {
+                        averages.clear();
+                        averages
+                    }
+                    None => Averages::ordered(self.shape, &self.route.order),
+                });
             }
             // Each chunk of baselines is one thread's, in all intervals.
             let mut chunks: Vec<BTreeMap<usize, Part<'_>>> = (0..self.route.chunks).map(|_| BTreeMap::new()).collect();
@@ -100,6 +111,7 @@ impl Plan<'_> {
             for interval in done {
                 if let Some(averages) = running.remove(&interval) {
                     outcomes[interval] = solve(&averages, &self.options);
+                    spare.push(averages);
                 }
             }
         }

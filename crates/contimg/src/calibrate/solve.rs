@@ -70,7 +70,7 @@ pub(crate) fn run(args: &SolveArgs) -> Result<ExitCode, Failure> {
     }
     bar.finish_and_clear();
     if let Some(path) = &args.plot {
-        plot::draw(&solved, path)?;
+        plot::draw(&view.name(), &solved, path)?;
     }
     let failed = solved.iter().find_map(|s| Some((s, s.report.verdict.as_ref()?)));
     if let Some((stage, verdict)) = failed {
@@ -82,7 +82,10 @@ pub(crate) fn run(args: &SolveArgs) -> Result<ExitCode, Failure> {
     let paths = publish_all(&view, &solved, staged)?;
     if let Some(db) = &args.db {
         let tables: Vec<_> = solved.iter().zip(paths.iter().cloned()).collect();
-        register::solved(db, &view, &tables, args.valid_hours, &isolate::command_line())?;
+        register::solved(db, &view, &tables, args.valid_hours, &isolate::command_line()).map_err(|mut failure| {
+            failure.chain.insert(0, format!("{}: the tables are published but not registered", db.display()));
+            failure
+        })?;
     }
     show(args, &view, &solved, &paths);
     Ok(ExitCode::SUCCESS)

@@ -139,7 +139,8 @@ impl Work<'_> {
         self.bar.set_position(0);
         let mut plan = self.plan(stage, known)?;
         self.bar.set_length((plan.steps() * (1 + self.args.robust as usize)) as u64);
-        let mut outcomes = plan.solve(None)?;
+        let mut spare = Vec::new();
+        let mut outcomes = plan.solve(None, &mut spare)?;
         let every = if self.args.robust > 0 { (plan.runs()? / SAMPLE).clamp(1, SAMPLE) } else { 1 };
         let mut sigma = None;
         for _ in 0..self.args.robust {
@@ -149,8 +150,9 @@ impl Work<'_> {
             let Some(now) = plan.residuals(&outcomes, every)?.sigma() else { break };
             sigma = Some(now);
             let Some(how) = Reweight::new(now, CUTOFF) else { break };
-            outcomes = plan.solve(Some((&outcomes, how)))?;
+            outcomes = plan.solve(Some((&outcomes, how)), &mut spare)?;
         }
+        drop(spare);
         let (mut solutions, spans) = self.keep(stage, &plan, outcomes)?;
         plan.intervals.spans = spans;
         let chain: Vec<usize> =

@@ -115,11 +115,21 @@ fn a_corrupted_calibrator_comes_out_as_it_was() {
     };
     let before = data("DATA");
     let solved =
-        work.run(&["solve", &set(), "--db", "out/products.sqlite3", "--json", "--plot", "gains.png"]).expect(0).json();
+        work.run(&["solve", &set(), "--db", "out/products.sqlite3", "--json", "--plot", "gains.html"]).expect(0).json();
     assert_eq!(solved["tables"].as_array().expect("tables").len(), 4);
     let report = &solved["tables"][1]["report"];
     assert_eq!(report["without_solution"].as_array().expect("antennas").len(), 1, "the dead one: {report}");
-    assert!(fs::metadata(work.path().join("gains.png")).expect("a picture").len() > 10_000);
+    let page = fs::read_to_string(work.path().join("gains.html")).expect("a page");
+    // Bandpass against channel, short gains against time, both against antenna: a line or point for each good antenna.
+    for figure in ["against channel", "against time", "against antenna"] {
+        for part in ["amplitude", "phase"] {
+            assert!(page.contains(&format!("{part} of receptor X or R {figure}")), "{part} {figure}");
+        }
+    }
+    let section = page.split("<h2").skip(1).find(|section| section.contains(">bandpass<")).expect("the bandpass");
+    assert_eq!(section.matches("class=\"line ").count(), 4 * 11, "two receptors, two parts, eleven antennas");
+    let refused = work.run(&["solve", &set(), "--plot", "gains.png"]).expect(2);
+    refused.says(".html");
 
     // From the database: what was just registered, without the phases before the bandpass.
     let applied = work.run(&["apply", &set(), "--db", "out/products.sqlite3", "--json"]).expect(0).json();
@@ -180,6 +190,27 @@ fn one_window_or_sixteen_have_the_same_gains() {
         assert_eq!(flag_a, flag_b);
         assert!(flag_a || (a.norm() - b.norm()).abs() < 2e-4, "{a} {b}");
     }
+}
+
+#[test]
+fn workers_that_register_at_once_all_do() {
+    let work = ready(6, &[]);
+    // The database does not exist yet: they also race to make it.
+    let each = ["a", "b", "c", "d"].map(|name| {
+        let copy = work.out().join(format!("{name}.ms"));
+        let copied = std::process::Command::new("cp").arg("-r").arg(work.set()).arg(&copy).status().expect("cp");
+        assert!(copied.success());
+        copy
+    });
+    let options = ["--db", "out/products.sqlite3", "--bandpass", "none", "--long", "none", "--quiet"];
+    let children = each.map(|set| start(work.contimg(["solve"]).arg(set).args(options)));
+    for child in children {
+        Ended::of(child.wait_with_output().expect("wait")).expect(0);
+    }
+    let reader = products_db::Reader::open(&work.out().join("products.sqlite3")).expect("the database");
+    let paths: Vec<_> = ["a", "b", "c", "d"].iter().map(|name| work.out().join(format!("{name}_2gcal"))).collect();
+    let rows: Vec<Option<products_db::CalTable>> = reader.by_path(&paths).expect("a query");
+    assert!(rows.iter().all(Option::is_some), "{rows:?}");
 }
 
 /// Nothing but the set itself is left.
