@@ -52,6 +52,8 @@ pub(crate) enum Command {
     Db(crate::db::DbArgs),
     /// Judge image tiles before they are mosaicked.
     Tiles(crate::tiles::TilesArgs),
+    /// Make the primary beam of a round dish beside an image, on its grid.
+    Beam(crate::image::BeamArgs),
     /// Take a night's data sets through all stages: in parallel, isolated, resumed by running it again.
     Run(night::RunArgs),
     /// Show how far the sets of a run are.
@@ -62,9 +64,17 @@ pub(crate) enum Command {
     Retry(night::RetryArgs),
     /// Compare every product of a run's folder with its manifest.
     Verify(night::VerifyArgs),
+    /// Make one page, and its JSON twin, of everything that is known of a night; at any time.
+    Report(night::ReportArgs),
     /// Whether a stage's input or product is worth the name; plans call it.
     #[command(name = "__check", hide = true)]
     Check(night::CheckArgs),
+    /// Where images come from, into their headers; plans call it.
+    #[command(name = "__provenance", hide = true)]
+    Provenance(crate::image::ProvenanceArgs),
+    /// Sets, tables and images of a night, into its database; started by `run`.
+    #[command(name = "__register", hide = true)]
+    Register(night::WorkArgs),
     /// Generations of columns, looked up in a process of its own; started by `run`.
     #[command(name = "__observe", hide = true)]
     Observe {
@@ -102,6 +112,8 @@ impl Command {
             Self::Solve(args) => Some(args.limits.or(Bytes(args.memory.0.saturating_add(512 << 20)), 36_000)),
             Self::Apply(args) => Some(args.limits.or(Bytes(1 << 30), 36_000)),
             Self::Flag(args) => Some(args.limits.or(Bytes(2 << 30), 6 * 3600)),
+            Self::Report(args) => Some(args.limits.or(Bytes(2 << 30), 1800)),
+            Self::Register(_) => Some(Limits { memory: Bytes(2 << 30), cpu_s: Some(7200) }),
             _ => None,
         }
     }

@@ -74,7 +74,11 @@ pub(crate) fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
     }
     if sources.is_empty() {
         say("no image was made: the stages above say why");
+    } else if work.join("tiles").is_dir() {
+        say(&format!("  every tile may go into a mosaic: {}", work.join("tiles/tiles.html").display()));
     }
+    let report = work.join("report.html");
+    say(&format!("  everything on one page: {}", report.display()));
     let set = work.join("ms").join(format!("{}.ms", groups[0].name));
     if !set.is_dir() {
         return Ok(code);
@@ -85,7 +89,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
     })?;
     draw(&seen, &picture).map_err(|e| Failure::of(Class::Output, &e))?;
     if args.json {
-        let made = json!({ "subbands": subbands, "work": work, "set": set, "picture": picture });
+        let made = json!({ "subbands": subbands, "work": work, "set": set, "picture": picture, "report": report });
         outln!("{:#}", json!({ "made": made, "night": summary, "sources": sources }));
     } else {
         outln!("read back: {} rows, DATA {}, mean amplitude {:.2} Jy", seen.rows, Bytes(seen.data_bytes), seen.mean);
@@ -112,7 +116,7 @@ fn canonical(path: &Path) -> Result<PathBuf, Failure> {
     path.canonicalize().map_err(|e| Failure::io(Class::Output, format!("cannot find {}", path.display()), &e))
 }
 
-/// Group number `n`, as long after the one before as the telescope takes.
+/// Group number `n`, as long after the one before as the telescope takes. One seed for all: the same antennas are dead all night.
 fn make_group(args: &DemoArgs, subbands: &Path, n: u32) -> Result<Made, Failure> {
     let folder = subbands.join(format!("group-{}", n + 1));
     let made = |e: &std::io::Error| Failure::io(Class::Output, format!("cannot make {}", folder.display()), e);
@@ -133,7 +137,6 @@ fn make_group(args: &DemoArgs, subbands: &Path, n: u32) -> Result<Made, Failure>
         antennas: args.antennas as usize,
         times: args.integrations as usize,
         start: JulianDate(usual.start.0 + f64::from(n) * f64::from(args.integrations) * INTEGRATION_S / 86_400.0),
-        seed: usual.seed + u64::from(n),
         content: Content::Sky(sky),
         ..usual
     };

@@ -29,7 +29,7 @@ pub(crate) fn run(args: &FlagsArgs) -> Result<ExitCode, Failure> {
     if let Some(tiles) = args.estimate {
         return estimate(args, tiles.get());
     }
-    let cache = open_cache(args, options);
+    let cache = open_cache(args.cache.as_deref(), args.no_cache, options);
     let stats = cache.stats(&args.set).map_err(|error| of_flags(&error))?;
     let why =
         if args.explain { Some(cache.explain(&args.set).map_err(|error| of_flags(&error))?.to_string()) } else { None };
@@ -64,12 +64,13 @@ fn of_flags(error: &flag_stats::Error) -> Failure {
 }
 
 /// The counts of earlier runs, where they may be used.
-fn open_cache(args: &FlagsArgs, options: CountOptions) -> FlagCache {
+/// Counts, remembered between runs where that goes.
+pub(crate) fn open_cache(chosen: Option<&Path>, no_cache: bool, options: CountOptions) -> FlagCache {
     let cache = FlagCache::new(options, Options::default());
-    if args.no_cache {
+    if no_cache {
         return cache;
     }
-    let opened = match cache::folder(args.cache.as_deref()) {
+    let opened = match cache::folder(chosen) {
         Ok(None) => return cache,
         Ok(Some(folder)) => Store::open(folder, "flag-stats", FlagCache::STORE_VERSION, StoreOptions::default())
             .map_err(|e| e.to_string()),

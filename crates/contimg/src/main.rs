@@ -12,6 +12,7 @@ mod failure;
 mod flag;
 mod flags;
 mod headers;
+mod image;
 mod isolate;
 mod meta;
 mod model;
@@ -81,12 +82,16 @@ fn run(command: &Command) -> Result<ExitCode, Failure> {
         Command::Db(args) => db::run(args),
         Command::Tiles(args) => tiles::run(args),
         Command::Model(args) => model::run(args),
+        Command::Beam(args) => image::beam(args),
         Command::Run(args) => night::run(args),
         Command::Status(args) => night::status(args),
         Command::Why(args) => night::why(args),
         Command::Retry(args) => night::retry(args),
         Command::Verify(args) => night::verify(args),
+        Command::Report(args) => night::report(args),
         Command::Check(args) => night::check(args),
+        Command::Provenance(args) => image::provenance(args),
+        Command::Register(args) => night::register(args),
         Command::Observe { parent } => night::observe(*parent),
         Command::Worker => Ok(worker::run()),
         Command::Headers { parent } => Ok(headers::run(*parent)),

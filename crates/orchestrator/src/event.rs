@@ -54,6 +54,11 @@ pub enum Event {
         /// The stage.
         stage: String,
     },
+    /// Every set has ended, and stages of the whole night follow: whoever keeps a database of the products enters them now.
+    NightBegins {
+        /// The sets that are done.
+        sets: Vec<String>,
+    },
     /// A set is done.
     SetDone {
         /// The set.

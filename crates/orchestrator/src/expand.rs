@@ -28,6 +28,7 @@ pub(crate) struct Given {
 pub(crate) struct Concrete {
     pub(crate) command: Vec<String>,
     pub(crate) check_before: Vec<Vec<String>>,
+    pub(crate) then: Vec<Vec<String>>,
     pub(crate) check_after: Vec<Vec<String>>,
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) product: Option<PathBuf>,
@@ -76,6 +77,7 @@ pub(crate) fn concrete(plan: &Plan, stage: &Stage, sets: &[&DataSet], given: &Gi
         "stage": stage.name,
         "command": settings.all(&stage.command)?,
         "check_before": each(&stage.check_before, &settings)?,
+        "then": each(&stage.then, &settings)?,
         "check_after": each(&stage.check_after, &settings)?,
         "env": env(&settings)?,
         "product": product.map(|product| settings.one(product)).transpose()?,
@@ -86,6 +88,7 @@ pub(crate) fn concrete(plan: &Plan, stage: &Stage, sets: &[&DataSet], given: &Gi
     Ok(Concrete {
         command: spelt.all(&stage.command)?,
         check_before: each(&stage.check_before, &spelt)?,
+        then: each(&stage.then, &spelt)?,
         check_after: each(&stage.check_after, &spelt)?,
         env: env(&spelt)?,
         product: product.map(|product| spelt.one(product)).transpose()?.map(PathBuf::from),

@@ -28,6 +28,9 @@ pub(crate) struct Job {
     pub check_before: Vec<Vec<String>>,
     /// Commands that must succeed after it.
     pub check_after: Vec<Vec<String>>,
+    /// Commands that follow it and finish what it built.
+    #[serde(default)]
+    pub then: Vec<Vec<String>>,
     /// Further environment variables.
     pub env: BTreeMap<String, String>,
     /// What is built at `{out}`.

@@ -115,6 +115,10 @@ pub struct Stage {
     /// Commands that must succeed before it starts.
     #[serde(default)]
     pub check_before: Vec<Vec<String>>,
+    /// Commands that follow it and finish what it built, before that is checked. They find `CONTIMG_RUN`, `CONTIMG_SET`,
+    /// `CONTIMG_STAGE` and `CONTIMG_SETTINGS` (the checksum of the stage's settings) in their environment, as the command does.
+    #[serde(default)]
+    pub then: Vec<Vec<String>>,
     /// Commands that must succeed before its product counts.
     #[serde(default)]
     pub check_after: Vec<Vec<String>>,

@@ -86,6 +86,11 @@ impl<'a> Programs<'a> {
         }
         let child = program
             .args(&arguments[1..])
+            // So that what it makes can say where it comes from.
+            .env("CONTIMG_RUN", &self.job.run)
+            .env("CONTIMG_SET", &self.job.set)
+            .env("CONTIMG_STAGE", &self.job.stage)
+            .env("CONTIMG_SETTINGS", &self.job.key)
             .current_dir(self.scratch)
             // A library's plugins and files come from its installation, not from whoever set these for himself.
             .env_remove("HDF5_PLUGIN_PATH")

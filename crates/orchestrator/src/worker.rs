@@ -173,6 +173,9 @@ fn attempt(
             programs.run(check).map_err(|failure| of_check(failure, Class::Input))?;
         }
         programs.run(&job.command)?;
+        for follower in &job.then {
+            programs.run(follower)?;
+        }
         let sets: BTreeSet<PathBuf> = job.writes.iter().filter_map(|text| set_of(text)).collect();
         for set in sets {
             observer

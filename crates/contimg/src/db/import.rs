@@ -83,6 +83,29 @@ pub(super) fn run(args: &ImportArgs) -> Result<ExitCode, Failure> {
     Ok(if tally.unreadable.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
+/// Enters sets and images that are known to be there; what could not be read.
+pub(crate) fn enter(
+    writer: &mut Writer,
+    known_sets: &[PathBuf],
+    known_images: &[PathBuf],
+) -> Result<Vec<String>, Failure> {
+    let args = ImportArgs {
+        database: writer.path().to_owned(),
+        input: Vec::new(),
+        noise: false,
+        subbands: 16,
+        cache: None,
+        no_cache: false,
+        quiet: true,
+        json: false,
+        limits: crate::isolate::LimitArgs::default(),
+    };
+    let mut tally = Tally::default();
+    let stems = sets(writer, known_sets, &args, true, &mut tally)?;
+    images(writer, known_images, &stems, &args, true, &mut tally)?;
+    Ok(tally.unreadable)
+}
+
 fn report(args: &ImportArgs, path: &Path, tally: &Tally) {
     const MOST: usize = 20;
     if args.json {

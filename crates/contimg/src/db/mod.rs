@@ -1,7 +1,7 @@
 //! `contimg db`: the products database.
 
 mod args;
-mod import;
+pub(crate) mod import;
 mod query;
 
 use std::{

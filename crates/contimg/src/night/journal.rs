@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 pub(super) struct Entry {
     /// Seconds since 1970-01-01 UTC.
     pub at: f64,
+    /// The run. Events have a field `run` of their own.
+    #[serde(rename = "of")]
     pub run: String,
     #[serde(flatten)]
     pub event: Event,

@@ -1,10 +1,13 @@
 //! A night's data sets through all stages: `contimg run` and what looks at it.
 
 mod check;
+mod estimate;
 mod executor;
 mod journal;
 mod ledger;
 mod observe;
+mod register;
+mod report;
 mod request;
 mod retry;
 mod run;
@@ -27,6 +30,8 @@ use crate::{
 
 pub(crate) use check::{CheckArgs, run as check};
 pub(crate) use observe::answer as observe;
+pub(crate) use register::run as register;
+pub(crate) use report::{ReportArgs, run as report};
 pub(crate) use retry::{RetryArgs, run as retry};
 pub(crate) use run::{run, run_quietly};
 pub(crate) use status::{StatusArgs, run as status};
@@ -76,7 +81,7 @@ pub(crate) struct RunArgs {
     /// Folder of all products and of the run's state; made when absent.
     #[arg(long, short, value_name = "DIR", required_unless_present = "print_plan")]
     pub work: Option<PathBuf>,
-    /// The stages, as a TOML file [default: convert, flag, model, solve, apply, image, validate].
+    /// The stages, as a TOML file [default: convert, flag, model, solve, apply, image, sources, validate].
     #[arg(long, value_name = "FILE")]
     pub plan: Option<PathBuf>,
     /// Print the plan that would be used.
@@ -117,6 +122,9 @@ pub(crate) struct RunArgs {
     /// How many subbands a complete group has.
     #[arg(long, value_name = "N")]
     pub subbands: Option<u8>,
+    /// Do not make report.html and report.json at the end.
+    #[arg(long)]
+    pub no_report: bool,
     /// Print one JSON document instead of a summary for people.
     #[arg(long)]
     pub json: bool,

@@ -77,7 +77,8 @@ fn of_column(set: &Path, column: &str) -> Result<Option<String>, String> {
     }))
 }
 
-fn short_hash(bytes: &[u8]) -> String {
+/// A checksum of a few bytes, as text.
+pub(super) fn short_hash(bytes: &[u8]) -> String {
     // The manifest's own checksum is of its whole text; this is of a part.
     let mut hash = 0xcbf2_9ce4_8422_2325_u128;
     for byte in bytes {

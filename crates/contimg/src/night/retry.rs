@@ -8,7 +8,7 @@ use orchestrator::{State, read_all};
 use super::{
     WorkArgs, of,
     request::Request,
-    run::{exit_code, go},
+    run::{exit_code, go, report},
     show::Show,
 };
 use crate::{
@@ -77,6 +77,7 @@ pub(crate) fn run(args: &RetryArgs) -> Result<ExitCode, Failure> {
     request.write(&layout)?;
     request.only_these(chosen);
     let summary = go(&request, &layout, args.quiet, args.json)?;
+    report(&layout, &summary);
     if args.json {
         outln!("{:#}", serde_json::to_value(&summary).unwrap_or_default());
     } else {

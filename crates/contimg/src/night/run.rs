@@ -4,8 +4,10 @@ use std::{
     cell::RefCell,
     collections::BTreeMap,
     fs,
-    process::ExitCode,
-    time::{SystemTime, UNIX_EPOCH},
+    os::unix::process::CommandExt,
+    path::PathBuf,
+    process::{Command, ExitCode, Stdio},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use orchestrator::{Budget, Class as FailureClass, Event, Feed, Layout, Plan, RunOptions, Summary, Surroundings};
@@ -44,6 +46,9 @@ pub(crate) fn run_quietly(args: &RunArgs) -> Result<(Summary, ExitCode), Failure
     request.plan()?;
     request.write(&layout)?;
     let summary = go(&request, &layout, args.quiet, args.json)?;
+    if !args.no_report {
+        report(&layout, &summary);
+    }
     let code = exit_code(&summary);
     Ok((summary, code))
 }
@@ -77,7 +82,8 @@ pub(super) fn go(request: &Request, layout: &Layout, quiet: bool, json: bool) ->
     let mut journal = Journal::open(layout, &options.run);
     let ledger = Ledger::open(layout, &options.run);
     let observer = Isolated::default();
-    let mut show = Show::new(quiet);
+    let before = orchestrator::read_all(layout).map_err(|e| of(&e))?;
+    let mut show = Show::new(quiet, &plan, &before);
     let problem = RefCell::new(None);
     let mut feed = || match request.sets(&plan, layout, quiet) {
         Ok(sets) => Ok(Feed { sets, ..Feed::default() }),
@@ -86,10 +92,16 @@ pub(super) fn go(request: &Request, layout: &Layout, quiet: bool, json: bool) ->
             Ok(Feed::default())
         }
     };
+    let register = Register { program: options.program.clone(), layout, stop: &stop };
     let mut tell = |event: &Event| {
         journal.note(event);
         ledger.note(event);
         show.event(event);
+        if matches!(event, Event::NightBegins { .. })
+            && let Err(problem) = register.run()
+        {
+            show.line(&format!("warning: the products database does not know all products: {problem}"));
+        }
     };
     let around = Surroundings {
         observer: &observer,
@@ -112,6 +124,63 @@ pub(super) fn go(request: &Request, layout: &Layout, quiet: bool, json: bool) ->
             .hint("name a folder of UVH5 subbands or Measurement Sets; `contimg plan DIR` tells what is in a folder"));
     }
     Ok(summary)
+}
+
+/// Makes the report of a night in a process of its own, since it opens sets; only where the run did something.
+pub(super) fn report(layout: &Layout, summary: &Summary) {
+    let is_there = layout.work().join("report.html").exists();
+    if summary.stopped_by.is_some() || (summary.attempts == 0 && is_there) {
+        return;
+    }
+    let warn = |why: String| errln!("warning: there is no new report.html: {why}; `contimg report` tries again");
+    let made = std::env::current_exe().and_then(|program| {
+        Command::new(program)
+            .args(["report", "--work"])
+            .arg(layout.work())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .status()
+    });
+    match made {
+        Ok(status) if status.success() => {}
+        Ok(status) => warn(format!("the process that makes it ended with {status}")),
+        Err(error) => warn(error.to_string()),
+    }
+}
+
+/// Enters a night's products into its database, in a process of its own, before the stages of the whole night.
+struct Register<'a> {
+    program: PathBuf,
+    layout: &'a Layout,
+    stop: &'a Stop,
+}
+
+impl Register<'_> {
+    fn run(&self) -> Result<(), String> {
+        let mut child = Command::new(&self.program)
+            .args(["__register", "--work"])
+            .arg(self.layout.work())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            // What a terminal sends reaches the head only.
+            .process_group(0)
+            .spawn()
+            .map_err(|error| error.to_string())?;
+        loop {
+            match child.try_wait() {
+                Ok(Some(status)) if status.success() => return Ok(()),
+                Ok(Some(status)) => return Err(format!("what looks at them ended with {status}")),
+                Ok(None) if self.stop.signal().is_some() => {
+                    // The next run enters them.
+                    let _ = child.kill();
+                    let _ = child.wait();
+                    return Ok(());
+                }
+                Ok(None) => std::thread::sleep(Duration::from_millis(5)),
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+    }
 }
 
 /// Stages that no set gets, since something that they are only done with was not given.

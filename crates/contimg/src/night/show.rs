@@ -3,8 +3,9 @@
 use std::{collections::BTreeSet, time::Instant};
 
 use indicatif::ProgressBar;
-use orchestrator::{Event, Layout, State, Summary};
+use orchestrator::{Event, Layout, Plan, Record, State, Summary};
 
+use super::estimate::{Estimate, words};
 use crate::{
     output::{errln, outln},
     progress,
@@ -18,10 +19,11 @@ pub(super) struct Show {
     sets: BTreeSet<String>,
     ended: usize,
     started: Instant,
+    estimate: Estimate,
 }
 
 impl Show {
-    pub(super) fn new(quiet: bool) -> Self {
+    pub(super) fn new(quiet: bool, plan: &Plan, before: &[Record]) -> Self {
         Self {
             quiet,
             bar: progress::bar(0, "looking for data sets", quiet),
@@ -29,10 +31,17 @@ impl Show {
             sets: BTreeSet::new(),
             ended: 0,
             started: Instant::now(),
+            estimate: Estimate::new(plan, before, 0.0),
         }
     }
 
-    fn line(&self, text: &str) {
+    /// What is left, where that can be told.
+    fn time_left(&self) -> String {
+        let left = self.estimate.left(self.started.elapsed().as_secs_f64());
+        left.map_or_else(String::new, |seconds| format!(", {} left", words(seconds)))
+    }
+
+    pub(super) fn line(&self, text: &str) {
         if !self.quiet {
             let clock = jiff::Timestamp::now().strftime("%H:%M:%S");
             self.bar.suspend(|| errln!("{clock} {text}"));
@@ -40,6 +49,7 @@ impl Show {
     }
 
     pub(super) fn event(&mut self, event: &Event) {
+        self.estimate.note(event, self.started.elapsed().as_secs_f64());
         match event {
             Event::RunStarted { run, budget } => {
                 self.budget = budget.memory;
@@ -82,9 +92,10 @@ impl Show {
             Event::Usage { memory, running, .. } => {
                 let now: Vec<String> = running.iter().map(|(set, stage)| format!("{set} {stage}")).collect();
                 self.bar.set_message(format!(
-                    "{} of {} sets, {} of {}; {}",
+                    "{} of {} sets{}, {} of {}; {}",
                     self.ended,
                     self.sets.len(),
+                    self.time_left(),
                     Bytes(*memory),
                     Bytes(self.budget),
                     now.join(", ")

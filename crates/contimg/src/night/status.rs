@@ -28,7 +28,7 @@ pub(crate) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
         None => Vec::new(),
     };
     let mut sets: BTreeMap<String, Vec<Record>> = BTreeMap::new();
-    for set in known_sets(&layout) {
+    for set in known_sets(&journal::read(&layout)) {
         sets.insert(set, Vec::new());
     }
     for record in read_all(&layout).map_err(|e| of(&e))? {
@@ -73,14 +73,12 @@ pub(crate) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
 }
 
 /// Sets that a run found, whether or not anything was done for them.
-fn known_sets(layout: &orchestrator::Layout) -> Vec<String> {
-    let mut sets = Vec::new();
-    for entry in journal::read(layout) {
-        if let orchestrator::Event::SetsFound { sets: found } = entry.event {
-            sets.extend(found);
-        }
-    }
-    sets
+pub(super) fn known_sets(journal: &[journal::Entry]) -> Vec<String> {
+    let found = journal.iter().filter_map(|entry| match &entry.event {
+        orchestrator::Event::SetsFound { sets } => Some(sets),
+        _ => None,
+    });
+    found.flatten().cloned().collect()
 }
 
 /// Records in the plan's order; those of stages that the plan has no more come last.
@@ -90,7 +88,7 @@ pub(super) fn ordered<'a>(records: &'a [Record], stages: &[String]) -> Vec<&'a R
     list
 }
 
-fn state(records: &[Record], held: Option<&String>) -> &'static str {
+pub(super) fn state(records: &[Record], held: Option<&String>) -> &'static str {
     if held.is_some() {
         return "running";
     }

@@ -80,13 +80,21 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<ExitCode, Failure> {
     Ok(if bad == 0 { ExitCode::SUCCESS } else { ExitCode::from(Class::Input.exit_code()) })
 }
 
-/// Folders that bear a manifest, or are unfinished, down to `depth`.
+/// Folders that bear a manifest, files with one beside them, and what is unfinished, down to `depth`.
 fn products(folder: &Path, depth: u32, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let path = entry.path();
         let name = entry.file_name();
-        if !entry.file_type()?.is_dir() || name == ".night" {
+        if !entry.file_type()?.is_dir() {
+            // `.NAME.product.json` is that of the file NAME.
+            let text = name.to_string_lossy();
+            if let Some(file) = text.strip_suffix(publish::MANIFEST_NAME).and_then(|name| name.strip_prefix('.')) {
+                found.push(folder.join(file));
+            }
+            continue;
+        }
+        if name == ".night" {
             continue;
         }
         if path.join(publish::MANIFEST_NAME).is_file() || name.to_string_lossy().contains(".tmp-") {

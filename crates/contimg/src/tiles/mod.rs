@@ -2,6 +2,8 @@
 
 mod page;
 
+pub(crate) use page::{findings, footprints, picture};
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -80,31 +82,42 @@ pub(crate) fn run(args: &TilesArgs) -> Result<ExitCode, Failure> {
     }
     let tiles = files(&args.tiles)?;
     let sources = args.catalogue.as_deref().map(catalogue).transpose()?;
-    let reader = match &args.db {
-        Some(path) => Some(Reader::open(&db::database(path)).map_err(|e| db::of_database(&e))?),
-        None => None,
-    };
     let cache = cache(args.cache.as_deref(), args.no_cache);
     let bar = progress::bar(tiles.len() as u64, "measuring tiles", args.quiet || args.json);
-    let input = Input { tiles: &tiles, database: reader.as_ref(), sources: sources.as_deref() };
-    let result = validate(&input, &rules, &cache, &|n| bar.inc(n as u64));
+    let report = judge((&tiles, sources.as_deref()), args.db.as_deref(), &rules, &cache, &|n| bar.inc(n as u64));
     bar.finish_and_clear();
-    let report = result.map_err(|e| match &e {
-        tile_validate::Error::Database(source) => db::of_database(source),
-        _ => Failure::of(Class::Usage, &e),
-    })?;
+    let report = report?;
     if let Some(path) = &args.report {
         page::page(&report, &rules, &cache).write(path).map_err(|e| Failure::of(Class::Output, &e))?;
     }
     if args.json {
-        print_json(&report, &cache)
+        outln!("{:#}", document(&report, &cache));
     } else {
-        print_table(&report)
+        print_table(&report);
     }
     if let Some(path) = args.report.as_ref().filter(|_| !args.json) {
         errln!("page: {}", path.display());
     }
     Ok(ExitCode::from(exit_code(&report)))
+}
+
+/// Judges tiles, with sources for astrometry if there are any.
+pub(crate) fn judge(
+    (tiles, sources): (&[PathBuf], Option<&[Source]>),
+    database: Option<&Path>,
+    rules: &Rules,
+    cache: &FitsCache,
+    progress: &(dyn Fn(usize) + Sync),
+) -> Result<Report, Failure> {
+    let reader = match database {
+        Some(path) => Some(Reader::open(&db::database(path)).map_err(|e| db::of_database(&e))?),
+        None => None,
+    };
+    let input = Input { tiles, database: reader.as_ref(), sources };
+    validate(&input, rules, cache, progress).map_err(|e| match &e {
+        tile_validate::Error::Database(source) => db::of_database(source),
+        _ => Failure::of(Class::Usage, &e),
+    })
 }
 
 /// Headers and statistics, remembered between runs where that goes.
@@ -204,7 +217,8 @@ fn counts(report: &Report) -> [usize; 3] {
     counts
 }
 
-fn print_json(report: &Report, cache: &FitsCache) {
+/// Everything that was found, as JSON.
+pub(crate) fn document(report: &Report, cache: &FitsCache) -> serde_json::Value {
     let [pass, warn, fail] = counts(report);
     let verdicts: Vec<_> = report
         .tiles
@@ -212,20 +226,17 @@ fn print_json(report: &Report, cache: &FitsCache) {
         .map(|facts| json!({ "tile": facts.path, "verdict": report.verdict(facts), "facts": facts }))
         .collect();
     let order: Vec<&PathBuf> = report.chronological().into_iter().map(|i| &report.tiles[i].path).collect();
-    outln!(
-        "{:#}",
-        json!({
-            "passes": report.passes(),
-            "tiles": verdicts,
-            "findings": report.findings,
-            "failed_kinds": report.failed_kinds(),
-            "counts": { "pass": pass, "warn": warn, "fail": fail },
-            "chronological": order,
-            "queries": report.queries,
-            "pixels_read": cache.statistics_stats().reads,
-            "headers_read": cache.file_stats().reads,
-        })
-    );
+    json!({
+        "passes": report.passes(),
+        "tiles": verdicts,
+        "findings": report.findings,
+        "failed_kinds": report.failed_kinds(),
+        "counts": { "pass": pass, "warn": warn, "fail": fail },
+        "chronological": order,
+        "queries": report.queries,
+        "pixels_read": cache.statistics_stats().reads,
+        "headers_read": cache.file_stats().reads,
+    })
 }
 
 fn name(path: &Path) -> String {

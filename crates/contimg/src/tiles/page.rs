@@ -32,6 +32,7 @@ pub(super) fn page(report: &Report, rules: &Rules, cache: &FitsCache) -> Page {
     let minor = |t: &Tile| t.beam.map(|b| b.minor_arcsec);
     let axes = [("major", &major as Value<'_>), ("minor", &minor)];
     plot(&mut page, report, ("Beam of the tiles by time", "beam", "arcseconds"), &axes);
+    page.section("Findings");
     findings(&mut page, report);
     pictures(&mut page, report, cache);
     table(&mut page, report);
@@ -48,7 +49,7 @@ fn status(verdict: Verdict) -> Status {
 }
 
 /// The outlines, east to the left, on whatever side of 0 h they are.
-fn footprints(page: &mut Page, report: &Report) {
+pub(crate) fn footprints(page: &mut Page, report: &Report) {
     let mut map = SkyMap::new("Footprints of the tiles");
     let mut placed = 0;
     for facts in &report.tiles {
@@ -95,8 +96,7 @@ fn plot(page: &mut Page, report: &Report, (title, quantity, unit): (&str, &str, 
     page.plot(&series.into_iter().fold(plot, |plot, (label, points)| plot.points(label, points)));
 }
 
-fn findings(page: &mut Page, report: &Report) {
-    page.section("Findings");
+pub(crate) fn findings(page: &mut Page, report: &Report) {
     if report.findings.is_empty() {
         page.text("None.");
         return;
@@ -140,7 +140,7 @@ fn pictures(page: &mut Page, report: &Report, cache: &FitsCache) {
 }
 
 /// From three times the noise below zero to ten times above it, so that pictures can be compared.
-fn picture(facts: &Facts, cache: &FitsCache) -> Option<Picture> {
+pub(crate) fn picture(facts: &Facts, cache: &FitsCache) -> Option<Picture> {
     let file = cache.file(&facts.path).ok()?;
     let preview = Pixels::of(&file, file.image().ok()?).ok()?.preview(PICTURE).ok()?;
     let noise = facts.tile.as_deref().ok()?.noise_jy.filter(|n| *n > 0.0).unwrap_or(1.0) as f32;

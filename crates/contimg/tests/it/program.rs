@@ -144,6 +144,12 @@ impl Ended {
         self
     }
 
+    #[track_caller]
+    pub(crate) fn says_stdout(self, text: &str) -> Self {
+        assert!(self.stdout.contains(text), "`{text}` is not in {self:?}");
+        self
+    }
+
     /// Stdout as one JSON document.
     #[track_caller]
     pub(crate) fn json(&self) -> serde_json::Value {

@@ -62,6 +62,7 @@ impl Engine<'_> {
             earlier: state.attempts.clone(),
             command: ready(&concrete.command),
             check_before: concrete.check_before.iter().map(ready).collect(),
+            then: concrete.then.iter().map(ready).collect(),
             check_after: concrete.check_after.iter().map(ready).collect(),
             env: concrete.env.clone(),
             product: concrete.product.clone(),

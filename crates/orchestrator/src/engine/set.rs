@@ -118,8 +118,18 @@ impl Engine<'_> {
             return Ok(false);
         }
         self.night_begun = true;
+        let done = self.sets.iter().filter(|state| state.phase == Phase::Over && !state.failed);
+        // What no set has, since its stage was skipped, the night cannot have either.
+        let skipped = done.clone().flat_map(|state| state.skipped.iter().cloned()).collect();
+        let sets = done.map(|state| state.set.name.clone()).collect();
         let night = DataSet { name: NIGHT.to_owned(), files: Vec::new(), vars: BTreeMap::new() };
         self.add(night, Scope::Night)?;
+        if let Some(state) = self.sets.last_mut() {
+            state.skipped = skipped;
+        }
+        if self.sets.last().is_some_and(|state| state.stages.iter().any(Option::is_some)) {
+            self.tell(&Event::NightBegins { sets });
+        }
         Ok(true)
     }
 

@@ -1,7 +1,9 @@
 //! `contimg run` and what looks at it: stages of sets in parallel, isolated, resumed.
 
+mod checks;
 mod faults;
 mod plans;
+mod reports;
 mod resume;
 mod slurm;
 mod stops;
