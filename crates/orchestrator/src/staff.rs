@@ -92,21 +92,15 @@ impl Staff {
         let Some(mut worker) = self.workers.remove(&id) else { return String::new() };
         drop(worker.stdin.take());
         // Its number is its own until it was waited for, so its group is its own, too.
-        let waited = worker.child.try_wait();
-        if !matches!(waited, Ok(Some(_))) {
-            let deadline = Instant::now() + Duration::from_secs(1);
-            while Instant::now() < deadline && !matches!(worker.child.try_wait(), Ok(Some(_))) {
-                thread::sleep(Duration::from_millis(1));
-            }
-        }
+        tree::await_end(worker.child.id(), Duration::from_secs(1));
         self.kill_group(&worker.child);
         let how = match worker.child.wait() {
             Ok(status) => format!("ended ({status})"),
             Err(error) => format!("ended ({error})"),
         };
-        // What left the group has fallen to us.
-        let others = self.pids().union(helpers).copied().collect();
-        if !tree::running(&spared(&others)).is_empty() {
+        // What left the group has fallen to us. Nearly always nothing has, and then nobody else's processes are looked at.
+        let others: BTreeSet<u32> = self.pids().union(helpers).copied().collect();
+        if tree::children(std::process::id()).iter().any(|pid| !others.contains(pid)) {
             tree::end_all(&others, Duration::ZERO);
         }
         how
@@ -144,13 +138,4 @@ impl Staff {
             }
         }
     }
-}
-
-fn spared(workers: &BTreeSet<u32>) -> BTreeSet<u32> {
-    let mut all = workers.clone();
-    let mut waiting: Vec<u32> = workers.iter().copied().collect();
-    while let Some(pid) = waiting.pop() {
-        waiting.extend(tree::children(pid).into_iter().filter(|child| all.insert(*child)));
-    }
-    all
 }

@@ -9,6 +9,8 @@ use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
 
 /// What a tree of processes uses.
@@ -95,6 +97,23 @@ fn has_ended(pid: u32) -> bool {
 /// Descendants that still run.
 pub(crate) fn running(except: &BTreeSet<u32>) -> BTreeSet<u32> {
     descendants().into_iter().filter(|pid| !except.contains(pid) && !has_ended(*pid)).collect()
+}
+
+/// Waits until a child has ended, at most so long. It stays a zombie for who waits for it.
+pub(crate) fn await_end(child: u32, most: Duration) {
+    let Some(id) = to_pid(child) else { return };
+    // A child that cannot be opened was waited for already.
+    let Ok(descriptor) = rustix::process::pidfd_open(id, PidfdFlags::empty()) else { return };
+    let deadline = Instant::now() + most;
+    let mut ended = [PollFd::new(&descriptor, PollFlags::IN)];
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let left = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
+        // A signal is no end.
+        if rustix::event::poll(&mut ended, Some(&left)) != Err(Errno::INTR) {
+            return;
+        }
+    }
 }
 
 /// A process's name, as the kernel keeps it.
