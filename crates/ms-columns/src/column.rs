@@ -149,14 +149,22 @@ pub(crate) struct Tiles {
     /// Which tiles of the new file hold values, whole.
     written: Vec<AtomicBool>,
     turns: [Mutex<()>; 32],
+    /// For old tiles that the new ones replace: all tiles before this one are written, and the old ones' memory was given
+    /// back.
+    passed: Option<Mutex<usize>>,
 }
 
+/// Old tiles of so many bytes are given back at once.
+const GIVEN_BYTES: usize = 4 << 20;
+
 impl Tiles {
-    pub(crate) fn new(old: Option<TiledColumn>, mut new: TiledColumn) -> Result<Self> {
-        new.truncate_to_holes()?;
+    /// `new` is of a file that is one hole; `replaces` where the old file goes when it gets its place.
+    pub(crate) fn new(old: Option<TiledColumn>, mut new: TiledColumn, replaces: bool) -> Result<Self> {
+        new.assume_holes()?;
         let tiles = new.grid().iter().product();
         let written = std::iter::repeat_with(|| AtomicBool::new(false)).take(tiles).collect();
-        Ok(Self { old, new, written, turns: [const { Mutex::new(()) }; 32] })
+        let passed = replaces.then(Mutex::default);
+        Ok(Self { old, new, written, turns: [const { Mutex::new(()) }; 32], passed })
     }
 
     /// Whether the rows and channels are whole tiles.
@@ -182,17 +190,29 @@ impl Tiles {
         if self.covers(&rows, &channels) {
             self.new.write(rows.clone(), channels.clone(), values)?;
             self.tiles(&rows, &channels).for_each(|tile| self.written[tile].store(true, Ordering::Release));
-            let replaced = |old: &&TiledColumn| old.name() == self.new.name() && channels == old.channels();
-            if let Some(old) = self.old.as_ref().filter(replaced) {
-                // The new values take the memory of the old ones, which nobody reads again, not that of other files.
-                old.forget(&rows);
-            }
+            self.give_back();
             return Ok(());
         }
         for tile in self.tiles(&rows, &channels) {
             self.keep(tile, &mut Vec::new())?;
         }
         self.new.update(rows, channels, values)
+    }
+
+    /// Lets the system have the memory of old tiles that new ones have replaced. It then has room for the next new ones, in
+    /// place of pages that it has to find, and nothing is left to do when the old file goes.
+    fn give_back(&self) {
+        let (Some(old), Some(passed)) = (&self.old, &self.passed) else { return };
+        // Who finds another thread at it leaves it to the next.
+        let Ok(mut passed) = passed.try_lock() else { return };
+        let written = self.written[*passed..].iter().take_while(|tile| tile.load(Ordering::Acquire)).count();
+        let (end, least) = (*passed + written, GIVEN_BYTES.div_ceil(old.tile_bytes().max(1)));
+        if written >= least {
+            // Some tiles more at the front: pages come in larger pieces, of which one that reached into tiles that were not yet
+            // written was left.
+            old.release(passed.saturating_sub(least)..end);
+            *passed = end;
+        }
     }
 
     /// Brings the old values of a tile over, unless it has been written.

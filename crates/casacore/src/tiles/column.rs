@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
+use std::num::NonZeroU64;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
@@ -287,22 +288,35 @@ impl TiledColumn {
         // What lies before the tiles is not ours; casacore's one-column managers have nothing there.
         self.file.set_len(self.offset).map_err(io)?;
         self.file.set_len(end).map_err(io)?;
-        let tiles: usize = self.geometry.grid().iter().product();
-        self.written = Some((0..tiles.div_ceil(64)).map(|_| AtomicU64::new(0)).collect());
+        self.remember_written();
         Ok(())
     }
 
-    /// Lets the system take the memory in which it keeps the file's tiles of some rows: for values that nobody will read
-    /// again. It costs nothing but reading them from the disk should somebody do; where the system declines, nothing.
-    pub fn forget(&self, rows: &Range<u64>) {
-        let [_, along, deep] = self.grid();
-        let tile_rows = self.geometry.tile[0] as u64;
-        let bytes = (along * deep * self.tile_bytes) as u64;
-        let (first, last) = (rows.start / tile_rows, rows.end.div_ceil(tile_rows));
-        if let Some(length) = std::num::NonZeroU64::new(last.saturating_sub(first) * bytes) {
-            // Advice: what comes of it changes no result.
-            let from = self.offset + first * bytes;
-            let _ = rustix::fs::fadvise(&self.file, from, Some(length), rustix::fs::Advice::DontNeed);
+    /// The same for a file that whoever made it knows to be one hole of its full length. It is left alone: ext4 takes a file that
+    /// was cut to nothing for one that is being replaced, and brings it to the disk when it is closed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ReadOnly`].
+    pub fn assume_holes(&mut self) -> Result<()> {
+        self.need_writer()?;
+        self.remember_written();
+        Ok(())
+    }
+
+    fn remember_written(&mut self) {
+        let tiles: usize = self.geometry.grid().iter().product();
+        self.written = Some((0..tiles.div_ceil(64)).map(|_| AtomicU64::new(0)).collect());
+    }
+
+    /// Lets the system have the memory in which it keeps tiles of the file, where they are on the disk already: for what
+    /// will not be read again soon. No more than advice; reading them stays right, and takes longer.
+    pub fn release(&self, tiles: Range<usize>) {
+        let (first, end) = (self.tile_start(tiles.start as u64), self.tile_start(tiles.end as u64));
+        let length = NonZeroU64::new(end.saturating_sub(first));
+        if length.is_some() {
+            // Advice that is not taken costs nothing.
+            rustix::fs::fadvise(&self.file, first, length, rustix::fs::Advice::DontNeed).ok();
         }
     }
 

@@ -1,4 +1,4 @@
-use casacore::Complex32;
+use casacore::{ColumnDesc, Complex32, DataType, Layout, Manager};
 use ms_columns::{ColumnEdit, EditOptions, Error, Input, Target};
 use publish::{Level, verify};
 use rayon::prelude::*;
@@ -156,4 +156,58 @@ fn inputs_are_read_in_every_make() {
         }
         assert!(matches!(Input::<f32>::open(&path, "DATA"), Err(Error::Kind { .. })));
     }
+}
+
+/// Old tiles whose memory was given back while new ones took their place are still there, and stay when there is no commit.
+#[test]
+fn old_values_stay_readable_behind_the_writer() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("a.ms");
+    // 128 tiles of 64 KiB each: more than is given back at once.
+    let (tiles, row) = (128_u64, 64 * 2);
+    let rows = tiles * 64;
+    Layout::new()
+        .column(ColumnDesc::fixed("MODEL_DATA", DataType::Complex32, [64, 2]))
+        .manager(Manager::tiled_column("TiledModel", [64, 64, 2]).holding(["MODEL_DATA"]))
+        .create(&path, rows)
+        .and_then(casacore::Table::close)
+        .expect("create");
+    let fill = |edit: &ColumnEdit, sign: f32| {
+        let model = edit.column::<Complex32>("MODEL_DATA").expect("MODEL_DATA");
+        let blocks = edit.blocks(256 << 10);
+        blocks.par_iter().for_each(|block| {
+            let new: Vec<_> = (block.start..block.end)
+                .flat_map(|r| std::iter::repeat_n(Complex32::new(sign * r as f32, 1.0), row))
+                .collect();
+            model.write(block.clone(), &new).expect("write");
+        });
+        model
+    };
+    let check = |values: &[Complex32], sign: f32| {
+        let right = |(i, value): (usize, &Complex32)| *value == Complex32::new(sign * (i / row) as f32, 1.0);
+        assert!(values.len() == rows as usize * row && values.iter().enumerate().all(right));
+    };
+    let begin = || ColumnEdit::begin(&path, &options(), &[Target::existing("MODEL_DATA")]).expect("begin");
+    let edit = begin();
+    drop(fill(&edit, 1.0));
+    edit.commit().expect("commit");
+    let edit = begin();
+    let model = fill(&edit, -1.0);
+    let mut old = vec![Complex32::default(); rows as usize * row];
+    model.old(0..rows, &mut old).expect("old");
+    check(&old, 1.0);
+    drop(model);
+    drop(edit);
+    let read = || {
+        let mut values = Vec::new();
+        Input::<Complex32>::open(&path, "MODEL_DATA")
+            .and_then(|model| model.read_into(0..rows, &mut values))
+            .expect("read");
+        values
+    };
+    check(&read(), 1.0);
+    let edit = begin();
+    drop(fill(&edit, -1.0));
+    edit.commit().expect("commit");
+    check(&read(), -1.0);
 }
