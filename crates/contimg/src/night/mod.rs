@@ -122,6 +122,9 @@ pub(crate) struct RunArgs {
     /// How many subbands a complete group has.
     #[arg(long, value_name = "N")]
     pub subbands: Option<u8>,
+    /// Write what ran when, and its memory, as Chrome's trace events at the end.
+    #[arg(long, value_name = "FILE.json")]
+    pub trace: Option<PathBuf>,
     /// Do not make report.html and report.json at the end.
     #[arg(long)]
     pub no_report: bool,

@@ -3,6 +3,7 @@
 use std::{
     cell::RefCell,
     collections::BTreeMap,
+    ffi::OsStr,
     fs,
     os::unix::process::CommandExt,
     path::PathBuf,
@@ -48,6 +49,9 @@ pub(crate) fn run_quietly(args: &RunArgs) -> Result<(Summary, ExitCode), Failure
     let summary = go(&request, &layout, args.quiet, args.json)?;
     if !args.no_report {
         report(&layout, &summary);
+    }
+    if let Some(path) = &args.trace {
+        make(&layout, &[OsStr::new("--trace"), path.as_os_str()], &path.display().to_string());
     }
     let code = exit_code(&summary);
     Ok((summary, code))
@@ -132,20 +136,22 @@ pub(super) fn report(layout: &Layout, summary: &Summary) {
     if summary.stopped_by.is_some() || (summary.attempts == 0 && is_there) {
         return;
     }
-    let warn = |why: String| errln!("warning: there is no new report.html: {why}; `contimg report` tries again");
+    make(layout, &[], "report.html");
+}
+
+/// Calls `contimg report`, which says itself what is wrong.
+fn make(layout: &Layout, arguments: &[&OsStr], what: &str) {
     let made = std::env::current_exe().and_then(|program| {
-        Command::new(program)
-            .args(["report", "--work"])
-            .arg(layout.work())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .status()
+        let mut command = Command::new(program);
+        command.args(["report", "--work"]).arg(layout.work()).args(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).status()
     });
-    match made {
-        Ok(status) if status.success() => {}
-        Ok(status) => warn(format!("the process that makes it ended with {status}")),
-        Err(error) => warn(error.to_string()),
-    }
+    let why = match made {
+        Ok(status) if status.success() => return,
+        Ok(status) => format!("the process that makes it ended with {status}"),
+        Err(error) => error.to_string(),
+    };
+    errln!("warning: there is no new {what}: {why}; `contimg report` tries again");
 }
 
 /// Enters a night's products into its database, in a process of its own, before the stages of the whole night.

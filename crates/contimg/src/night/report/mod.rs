@@ -5,6 +5,7 @@ mod history;
 mod images;
 mod night;
 mod page;
+mod trace;
 
 use std::{
     fs,
@@ -15,7 +16,7 @@ use std::{
 use clap::Args;
 use publish::{ManifestDraft, Overwrite, StageOptions, Staged};
 
-use super::WorkArgs;
+use super::{WorkArgs, journal};
 use crate::{
     convert::of_publish,
     failure::{Class, Failure},
@@ -28,6 +29,7 @@ use crate::{
   contimg report --work /data/night                         /data/night/report.html and report.json
   contimg report --work /data/night --out /www/night.html   and /www/night.json
   contimg report --work /data/night --json | jq '.failures'
+  contimg report --work /data/night --trace trace.json      what ran when, for https://ui.perfetto.dev
 
 It can be made at any time, also while the night goes on; `contimg run` makes it at its end. The page shows what ran when,
 memory against the budget, flags by antenna and channel, images, tiles on the sky, and failures with their remedies. It
@@ -41,6 +43,9 @@ pub(crate) struct ReportArgs {
     /// Print the JSON document instead, and write no file unless --out names one.
     #[arg(long)]
     pub json: bool,
+    /// Write what ran when, and its memory, as Chrome's trace events, and nothing else unless --out or --json asks for it.
+    #[arg(long, value_name = "FILE.json")]
+    pub trace: Option<PathBuf>,
     /// Count and measure everything again and remember nothing.
     #[arg(long)]
     pub no_cache: bool,
@@ -50,6 +55,14 @@ pub(crate) struct ReportArgs {
 
 pub(crate) fn run(args: &ReportArgs) -> Result<ExitCode, Failure> {
     let layout = args.work.layout()?;
+    if let Some(path) = &args.trace {
+        let text = trace::document(&history::runs(&journal::read(&layout))).to_string();
+        commit(staged(path, text.as_bytes())?)?;
+        if args.out.is_none() && !args.json {
+            outln!("{}", path.display());
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
     let night = night::Night::of(&layout, args.no_cache)?;
     let document = night.document()?;
     let out = match (&args.out, args.json) {
@@ -66,10 +79,8 @@ pub(crate) fn run(args: &ReportArgs) -> Result<ExitCode, Failure> {
         // Both are ready before one is there, and the twin comes first: whoever sees the page finds what belongs to it.
         let twin_staged = staged(&twin, format!("{document:#}\n").as_bytes())?;
         let page_staged = staged(out, page::page(&night).to_html().as_bytes())?;
-        for staged in [twin_staged, page_staged] {
-            let draft = ManifestDraft::new("night-report", "contimg", env!("CARGO_PKG_VERSION"));
-            staged.commit(draft).map_err(|e| of_publish(&e))?;
-        }
+        commit(twin_staged)?;
+        commit(page_staged)?;
         if !args.json {
             outln!("{} and {}", out.display(), twin.display());
         }
@@ -78,6 +89,11 @@ pub(crate) fn run(args: &ReportArgs) -> Result<ExitCode, Failure> {
         outln!("{document:#}");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn commit(staged: Staged) -> Result<(), Failure> {
+    let draft = ManifestDraft::new("night-report", "contimg", env!("CARGO_PKG_VERSION"));
+    staged.commit(draft).map(|_| ()).map_err(|e| of_publish(&e))
 }
 
 /// A file with this content, which is going to have the name `path`.

@@ -73,3 +73,23 @@ fn what_follows_a_command_finishes_its_product_and_knows_whose_it_is() {
     assert_eq!(night.summary(&[], 4)["failed"][0][2], "exit");
     assert_eq!(night.product("a"), None);
 }
+
+#[test]
+fn a_trace_has_every_attempt_and_the_memory() {
+    let sets = set("good", "echo > {out}/x") + &set("bad", "exit 7");
+    let night = Night::new(&format!("{sets}{SCRIPT_STAGE}"));
+    night.summary(&["--trace", "trace.json"], 4);
+    let text = fs::read(night.work.path().join("trace.json")).expect("read");
+    let trace: Value = serde_json::from_slice(&text).expect("JSON");
+    let events = trace["traceEvents"].as_array().expect("a list");
+    let of = |phase: &str| events.iter().filter(|event| event["ph"] == phase).collect::<Vec<_>>();
+    let mut attempts: Vec<_> =
+        of("X").iter().map(|event| (event["args"]["set"].clone(), event["cat"].clone())).collect();
+    attempts.sort_by_key(|(set, _)| set.to_string());
+    assert_eq!(attempts, [("bad".into(), "exit".into()), ("good".into(), "stage".into())]);
+    assert!(
+        of("X").iter().all(|event| event["dur"].as_i64() >= Some(0) && event["ts"].as_i64() > Some(0)),
+        "{trace:#}"
+    );
+    assert!(!of("C").is_empty(), "{trace:#}");
+}

@@ -1,6 +1,9 @@
 //! The same command again: what is done stays done, and what changed is done again.
 
+use fixtures::GroupSpec;
+
 use super::{Night, SCRIPT_STAGE, set};
+use crate::program::Work;
 
 /// Two stages; the second reads the first one's product.
 fn plan(first: &str, second: &str) -> String {
@@ -96,4 +99,24 @@ fn a_missing_program_is_skipped_where_the_plan_says_so() {
         image.replace("skip_without", "about = \"x\"\n#")
     ));
     assert_eq!(night.summary(&[], 4)["failed"][0][2], "cannot-start");
+}
+
+#[test]
+fn a_moved_night_of_sets_is_the_same_night() {
+    let plan = "[vars]\nms = \"{work}/ms/{set}.ms\"\n[[stage]]\npreset = \"convert\"\n\
+        [[stage]]\nname = \"look\"\ncommand = [\"test\", \"-d\", \"{ms}\"]\nreads = [\"{ms}::DATA\"]\n";
+    let night = Night { work: Work::with(&GroupSpec::tiny()) };
+    night.plan(plan);
+    night.summary(&["input"], 0);
+    std::fs::rename(night.folder(), night.work.path().join("moved")).expect("move");
+    let moved = night.work.run(&["run", "--work", "moved", "--json"]).expect(0).json();
+    assert_eq!((&moved["attempts"], &moved["up_to_date"]), (&0.into(), &2.into()), "{moved:#}");
+    let verified = night.work.run(&["verify", "--work", "moved", "--json"]).expect(0).json();
+    assert_eq!((verified["products"].as_array().map(Vec::len), &verified["bad"]), (Some(3), &0.into()), "{verified:#}");
+    let report = night.work.run(&["report", "--work", "moved", "--json"]).expect(0).json();
+    assert_eq!(
+        (report["flags"].as_array().map(Vec::len), &report["flags"][0]["problem"]),
+        (Some(1), &().into()),
+        "{report:#}"
+    );
 }
