@@ -17,6 +17,7 @@ mod missing;
 mod model;
 mod night;
 mod plan;
+mod readme;
 mod tiles;
 
 mod crash;
