@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use cal_tables::{CalTable, Kind, Values};
+use gain_solve::Mode;
 use report::{Axis, HeatMap, Page, Plot, Status};
 
 use crate::calibrate::stages::Solved;
@@ -18,8 +19,13 @@ enum Part {
 }
 
 impl Part {
-    fn of(kind: Kind) -> &'static [Self] {
-        if kind == Kind::Delay { &[Self::Delay] } else { &[Self::Amplitude, Self::Phase] }
+    fn of(kind: Kind, mode: Mode) -> &'static [Self] {
+        match (kind, mode) {
+            (Kind::Delay, _) => &[Self::Delay],
+            // Their amplitudes are 1.
+            (_, Mode::Phase) => &[Self::Phase],
+            _ => &[Self::Amplitude, Self::Phase],
+        }
     }
 
     fn name(self) -> &'static str {
@@ -68,7 +74,7 @@ pub(crate) fn draw(set: &str, tables: &[Solved], path: &Path) -> Result<(), Fail
         let table = &solved.table;
         let receptors = table.rows.iter().map(|row| row.receptors).max().unwrap_or(0);
         for receptor in 0..receptors {
-            for &part in Part::of(table.kind) {
+            for &part in Part::of(table.kind, solved.stage.mode) {
                 let curves = curves(table, receptor, part);
                 let name = format!("{} of receptor {}", part.name(), ["X or R", "Y or L"][receptor.min(1)]);
                 if curves.x.len() > 1 {
