@@ -146,7 +146,7 @@ fn ours(database: &Path, keys: &[PathBuf]) -> Result<Answer> {
     assert!(reader.queries() <= 2, "at most two queries, whatever the number of keys");
     let answer = |tile: products_db::Tile| {
         let applied = tile.set.and_then(|s| s.cal_applied).unwrap_or(false);
-        (tile.ms_path.map(|p| p.to_string()).unwrap_or_default(), tile.noise_jy, applied)
+        (tile.ms_path.map(|p| p.as_str().to_owned()).unwrap_or_default(), tile.noise_jy, applied)
     };
     Ok(tiles.into_iter().map(|tile| tile.map(answer)).collect())
 }
@@ -155,7 +155,7 @@ fn our_rows(database: &Path, keys: &[PathBuf]) -> Result<Answer> {
     let reader = Reader::open(database)?;
     let images: Vec<Option<Image>> = reader.by_path(keys)?;
     assert_eq!(reader.queries(), 1);
-    let answer = |i: Image| (i.ms_path.map(|p| p.to_string()).unwrap_or_default(), i.noise_jy, false);
+    let answer = |i: Image| (i.ms_path.map(|p| p.as_str().to_owned()).unwrap_or_default(), i.noise_jy, false);
     Ok(images.into_iter().map(|image| image.map(answer)).collect())
 }
 

@@ -24,6 +24,9 @@ pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
 /// How every SQLite file begins (https://sqlite.org/fileformat.html, section 1.3).
 const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
+/// Bytes of a page, which cannot be changed later: look-ups of many long keys read fewer of large ones.
+pub(crate) const PAGE_BYTES: i64 = 16_384;
+
 /// Statements that a connection keeps prepared.
 const PREPARED: usize = 64;
 
@@ -79,7 +82,13 @@ impl Reader {
         harden(&connection).map_err(|e| Error::of(&path, DOING, e))?;
         let reader = Self { connection, path, folder, queries: Cell::new(0) };
         if access == Access::Read {
-            reader.connection.pragma_update(None, "query_only", true).map_err(|e| reader.failed(DOING, e))?;
+            let set = |setting: &str, value: i64| {
+                reader.connection.pragma_update(None, setting, value).map_err(|e| reader.failed(DOING, e))
+            };
+            set("query_only", 1)?;
+            // Look-ups visit the pages of an index in order. A small cache is used again and again and stays in the
+            // processor's own, where a large one is filled once with memory that the system has to clear first.
+            set("cache_size", -1024)?;
         }
         Ok(reader)
     }
@@ -178,8 +187,7 @@ impl Writer {
         }
         let temporary = crate::backup::Temporary::beside(&full)?;
         temporary.fill("creating it", |connection| {
-            // The only setting that cannot be changed later; larger pages hold more of the long keys.
-            connection.pragma_update(None, "page_size", 8192)?;
+            connection.pragma_update(None, "page_size", PAGE_BYTES)?;
             connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get::<_, String>(0))?;
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Exclusive)?;
             create_tables(&transaction)?;

@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::{
     Error, Layout, Reader, Result, WorkFolder,
     backup::Temporary,
-    connection::{Access, mark},
+    connection::{Access, PAGE_BYTES, mark},
     layout::user_tables,
     schema::{self, Table},
 };
@@ -116,6 +116,12 @@ pub fn migrate_into(path: &Path, into: &Path, others: &[PathBuf]) -> Result<Migr
     let from = accept(&reader)?;
     let temporary = Temporary::beside(into)?;
     temporary.copy(&reader, |_, _| {})?;
+    // The pages of a file that nobody else knows can be made larger; not those of one that is in use.
+    temporary.fill("giving it larger pages", |copy| {
+        copy.pragma_update_and_check(None, "journal_mode", "delete", |row| row.get::<_, String>(0))?;
+        copy.pragma_update(None, "page_size", PAGE_BYTES)?;
+        copy.execute_batch("VACUUM")
+    })?;
     let copy = Reader::open_any(temporary.path(), Access::Write)?;
     let migration = upgrade(copy, from, others)?;
     temporary.publish()?;
