@@ -1,4 +1,4 @@
-//! Headers and statistics, kept while their files are unchanged.
+//! Headers, statistics and peaks, kept while their files are unchanged.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,12 +8,12 @@ use stamped_cache::{Cache, Explanation, Key, LookUpError, Options, Stats, Store,
 
 use crate::error::Error;
 use crate::file::FitsFile;
-use crate::pixels::{Area, Pixels, Statistics};
+use crate::pixels::{Area, Peak, Pixels, Statistics};
 
-/// The version of the form in which headers and statistics are on disk.
+/// The version of the form in which they are on disk.
 const STORE_VERSION: u32 = 1;
 
-/// Headers and pixel statistics of FITS files that are never stale: kept in memory, and on disk if wanted, while the files
+/// Headers, pixel statistics and peaks of FITS files that are never stale: kept in memory, and on disk if wanted, while the files
 /// are unchanged.
 ///
 /// A look-up costs one `stat`. Files are known by their paths as given (made absolute, links not resolved): the same file
@@ -21,6 +21,7 @@ const STORE_VERSION: u32 = 1;
 pub struct FitsCache {
     files: Cache<FitsFile>,
     statistics: Cache<Statistics>,
+    peaks: Cache<Vec<Option<Peak>>>,
 }
 
 impl Default for FitsCache {
@@ -30,13 +31,17 @@ impl Default for FitsCache {
 }
 
 impl FitsCache {
-    /// An empty cache in memory. `options` bounds the headers and, again, the statistics.
+    /// An empty cache in memory. `options` bounds the headers, again the statistics, and again the peaks.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        Self { files: Cache::new(options.clone(), FitsFile::weight), statistics: Cache::new(options, |_| 0) }
+        Self {
+            files: Cache::new(options.clone(), FitsFile::weight),
+            statistics: Cache::new(options.clone(), |_| 0),
+            peaks: Cache::new(options, |peaks| (peaks.len() * size_of::<Option<Peak>>()) as u64),
+        }
     }
 
-    /// The same with both on disk too, below `folder`, so that the next process starts warm.
+    /// The same with all of them on disk too, below `folder`, so that the next process starts warm.
     ///
     /// # Errors
     /// [`Error::Cache`] where the folder cannot be used.
@@ -45,6 +50,7 @@ impl FitsCache {
         Ok(Self {
             files: self.files.with_store(open("fits-headers")?),
             statistics: self.statistics.with_store(open("fits-statistics")?),
+            peaks: self.peaks.with_store(open("fits-peaks")?),
         })
     }
 
@@ -75,6 +81,22 @@ impl FitsCache {
         plain(found, &key)
     }
 
+    /// The peaks of areas of the first image in the file at `path`, in their order: those that are held, if the file is
+    /// unchanged, else looked for now. They are held together: other areas, or another order, are looked for again.
+    ///
+    /// # Errors
+    /// [`Error`]; nothing is kept then.
+    pub fn peaks(&self, path: impl AsRef<Path>, areas: &[Area]) -> Result<Arc<Vec<Option<Peak>>>, Error> {
+        let key = key(path.as_ref())?;
+        let part: Vec<String> = areas.iter().map(ToString::to_string).collect();
+        let found = self.peaks.get_or_read(&key.part(&part.join("; ")), |_| {
+            let file = self.file_of(&key)?;
+            let pixels = Pixels::of(&file, file.image()?)?;
+            areas.iter().map(|area| pixels.peak(area)).collect()
+        });
+        plain(found, &key)
+    }
+
     /// Why the last look-up of the headers at `path` read or did not.
     ///
     /// # Errors
@@ -101,6 +123,11 @@ impl FitsCache {
         self.statistics.stats()
     }
 
+    /// What the cache of peaks has done; `reads` counts how often pixels were read.
+    pub fn peaks_stats(&self) -> Stats {
+        self.peaks.stats()
+    }
+
     fn file_of(&self, key: &Key) -> Result<Arc<FitsFile>, Error> {
         // No file is named to the cache: then it is the key's own.
         let found = self.files.get_or_read(key, |files| FitsFile::read(files.key_path()));
@@ -110,7 +137,11 @@ impl FitsCache {
 
 impl std::fmt::Debug for FitsCache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("FitsCache").field("files", &self.files).field("statistics", &self.statistics).finish()
+        f.debug_struct("FitsCache")
+            .field("files", &self.files)
+            .field("statistics", &self.statistics)
+            .field("peaks", &self.peaks)
+            .finish()
     }
 }
 

@@ -54,7 +54,7 @@ pub use error::Error;
 pub use file::{FitsFile, Packing};
 pub use hdu::{Bitpix, Hdu, Image, Kind};
 pub use header::Header;
-pub use pixels::{Area, Extent, Moments, Pixels, Place, Preview, Robust, SIGMA_OF_MAD, Statistics};
+pub use pixels::{Area, Extent, Moments, Peak, Pixels, Place, Preview, Robust, SIGMA_OF_MAD, Statistics};
 pub use stamped_cache::{Explanation, Options, Stats};
 
 /// The README's example is compiled and run as a test.

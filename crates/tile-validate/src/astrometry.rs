@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use fits_header_cache::{Area, FitsCache, Pixels};
+use fits_header_cache::{Area, FitsCache};
 use serde::{Deserialize, Serialize};
 
 use crate::{Offsets, Rules, Tile, measure::chain, together::median};
@@ -56,9 +56,9 @@ fn measured(
     let file = cache.file(path).map_err(text)?;
     let hdu = file.image().map_err(text)?;
     let celestial = hdu.celestial().map_err(text)?;
-    let pixels = Pixels::of(&file, hdu).map_err(text)?;
     let half = cell_deg.map(|cell| (rules.source_box_arcsec / 3600.0 / cell).ceil().clamp(2.0, 64.0) as i64);
-    let mut offsets = Vec::new();
+    let mut alone: Vec<&Source> = Vec::new();
+    let mut boxes = Vec::new();
     for source in sources {
         let at = |s: &Source| celestial.pixel(sky(s));
         let Some((x, y)) = at(source) else { continue };
@@ -68,22 +68,23 @@ fn measured(
             continue;
         }
         // A neighbour in the box would be taken for the source.
-        let alone = sources
+        let near = sources
             .iter()
             .filter_map(|s| at(s))
             .filter(|(u, v)| (u - x).abs() <= 2.0 * half[0] as f64 && (v - y).abs() <= 2.0 * half[1] as f64);
-        if alone.count() > 1 {
+        if near.count() > 1 {
             continue;
         }
         let range = |c: i64, h: i64| (c - h).max(0) as u64..(c + h + 1).max(0) as u64;
-        let values = pixels.values(&Area::Box { x: range(cx, half[0]), y: range(cy, half[1]) }).map_err(text)?;
-        let side = usize::try_from(2 * half[0] + 1).unwrap_or(1);
-        if let Some((u, v)) = peak(&values, side, threshold) {
-            let found = celestial.sky(cx as f64 - half[0] as f64 + u, cy as f64 - half[1] as f64 + v);
-            offsets.extend(found.map(|found| offset(source, &found)));
-        }
+        alone.push(source);
+        boxes.push(Area::Box { x: range(cx, half[0]), y: range(cy, half[1]) });
     }
-    Ok(offsets)
+    let peaks = cache.peaks(path, &boxes).map_err(text)?;
+    let bright = alone.into_iter().zip(peaks.iter()).filter_map(|(source, peak)| {
+        let peak = peak.as_ref().filter(|peak| peak.value >= threshold)?;
+        Some(offset(source, &celestial.sky(peak.x, peak.y)?))
+    });
+    Ok(bright.collect())
 }
 
 fn sky(source: &Source) -> fits_header_cache::Sky {
@@ -94,22 +95,4 @@ fn sky(source: &Source) -> fits_header_cache::Sky {
 fn offset(source: &Source, found: &fits_header_cache::Sky) -> [f64; 2] {
     let ra = (found.lon_deg - source.ra_deg + 540.0).rem_euclid(360.0) - 180.0;
     [ra * source.dec_deg.to_radians().cos() * 3600.0, (found.lat_deg - source.dec_deg) * 3600.0]
-}
-
-/// The place of the brightest value, above `threshold` and not at the edge, to a fraction of a pixel.
-fn peak(values: &[f64], side: usize, threshold: f64) -> Option<(f64, f64)> {
-    let finite = values.iter().enumerate().filter(|(_, v)| v.is_finite());
-    let (at, brightest) = finite.max_by(|a, b| a.1.total_cmp(b.1))?;
-    let (x, y) = (at % side, at / side);
-    let rows = values.len() / side;
-    if *brightest < threshold || x == 0 || y == 0 || x + 1 >= side || y + 1 >= rows {
-        return None;
-    }
-    let top = |before: f64, here: f64, after: f64| {
-        let bend = before - 2.0 * here + after;
-        if bend < 0.0 { (0.5 * (before - after) / bend).clamp(-0.5, 0.5) } else { 0.0 }
-    };
-    let dx = top(values[at - 1], *brightest, values[at + 1]);
-    let dy = top(values[at - side], *brightest, values[at + side]);
-    Some((x as f64 + dx, y as f64 + dy))
 }

@@ -1,5 +1,6 @@
 //! `contimg tiles`: whether image tiles can go into a mosaic.
 
+mod files;
 mod page;
 
 pub(crate) use page::{findings, footprints, picture};
@@ -41,7 +42,7 @@ Headers and pixels of files that have not changed since the last time are not re
 database or the rules cannot be read, 2 wrong usage; when tiles fail rules of one kind 11 files, 12 pixels, 13 beam, 14
 primary beam, 15 calibration, 16 grid, 17 coverage (order, duplicates, gaps), 18 astrometry; 5 rules of several kinds.")]
 pub(crate) struct TilesArgs {
-    /// FITS tiles; a folder stands for its files that end in -image.fits.
+    /// FITS tiles; a folder stands for its files that end in -image.fits, but for channels and Stokes Q, U, V of one that is there.
     #[arg(value_name = "FILE|DIR", required_unless_present = "print_rules")]
     pub tiles: Vec<PathBuf>,
     /// The products database, for calibration and times: a file, or a folder with products.sqlite3.
@@ -80,7 +81,7 @@ pub(crate) fn run(args: &TilesArgs) -> Result<ExitCode, Failure> {
         out!("{text}");
         return Ok(ExitCode::SUCCESS);
     }
-    let tiles = files(&args.tiles)?;
+    let files::Chosen { tiles, passed_over } = files::choose(&args.tiles)?;
     let sources = args.catalogue.as_deref().map(catalogue).transpose()?;
     let cache = cache(args.cache.as_deref(), args.no_cache);
     let bar = progress::bar(tiles.len() as u64, "measuring tiles", args.quiet || args.json);
@@ -91,9 +92,12 @@ pub(crate) fn run(args: &TilesArgs) -> Result<ExitCode, Failure> {
         page::page(&report, &rules, &cache).write(path).map_err(|e| Failure::of(Class::Output, &e))?;
     }
     if args.json {
-        outln!("{:#}", document(&report, &cache));
+        outln!("{:#}", document(&report, &passed_over, &cache));
     } else {
         print_table(&report);
+        if let Some(text) = files::words(&passed_over) {
+            errln!("{text}");
+        }
     }
     if let Some(path) = args.report.as_ref().filter(|_| !args.json) {
         errln!("page: {}", path.display());
@@ -147,32 +151,6 @@ fn rules(path: Option<&Path>) -> Result<Rules, Failure> {
     })
 }
 
-/// The tiles in the order in which they were given; those of a folder by name.
-fn files(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
-    let mut tiles = Vec::new();
-    for path in given {
-        if !path.is_dir() {
-            tiles.push(path.clone());
-            continue;
-        }
-        let entries = std::fs::read_dir(path)
-            .map_err(|e| Failure::io(Class::Input, format!("cannot list {}", path.display()), &e))?;
-        let mut inside: Vec<PathBuf> = entries
-            .flatten()
-            .map(|e| e.path())
-            .filter(|p| p.file_name().is_some_and(|n| n.to_string_lossy().ends_with("-image.fits")))
-            .collect();
-        if inside.is_empty() {
-            let message = format!("{}: no tile is there", path.display());
-            return Err(Failure::new(Class::Input, message)
-                .hint("a folder stands for its files that end in -image.fits; name others one by one"));
-        }
-        inside.sort();
-        tiles.append(&mut inside);
-    }
-    Ok(tiles)
-}
-
 fn catalogue(path: &Path) -> Result<Vec<Source>, Failure> {
     let text = std::fs::read_to_string(path)
         .map_err(|e| Failure::io(Class::Input, format!("cannot read the catalogue {}", path.display()), &e))?;
@@ -218,7 +196,7 @@ fn counts(report: &Report) -> [usize; 3] {
 }
 
 /// Everything that was found, as JSON.
-pub(crate) fn document(report: &Report, cache: &FitsCache) -> serde_json::Value {
+pub(crate) fn document(report: &Report, passed_over: &[PathBuf], cache: &FitsCache) -> serde_json::Value {
     let [pass, warn, fail] = counts(report);
     let verdicts: Vec<_> = report
         .tiles
@@ -234,7 +212,8 @@ pub(crate) fn document(report: &Report, cache: &FitsCache) -> serde_json::Value 
         "counts": { "pass": pass, "warn": warn, "fail": fail },
         "chronological": order,
         "queries": report.queries,
-        "pixels_read": cache.statistics_stats().reads,
+        "passed_over": passed_over,
+        "pixels_read": cache.statistics_stats().reads + cache.peaks_stats().reads,
         "headers_read": cache.file_stats().reads,
     })
 }

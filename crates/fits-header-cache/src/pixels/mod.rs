@@ -6,6 +6,7 @@ mod kernel;
 mod moments;
 mod order;
 mod pass;
+mod peak;
 mod preview;
 mod sample;
 mod zones;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 pub use area::{Area, Place};
 pub use moments::{Extent, Moments};
+pub use peak::Peak;
 pub use preview::Preview;
 
 use crate::error::Error;

@@ -69,8 +69,20 @@ fn a_catalogue_confirms_positions_and_finds_shifts() {
         })
         .collect();
     let input = Input { sources: Some(&sources), ..Input::of(&paths) };
-    let report = validate(&input, &rules(), &FitsCache::default(), &|_| {}).expect("a report");
+    // Long ago, so that what is read now counts at once.
+    for path in &paths {
+        let file = std::fs::File::options().append(true).open(path).expect("a file");
+        file.set_modified(std::time::SystemTime::now() - Duration::from_secs(3600)).expect("a time");
+    }
+    let cache =
+        FitsCache::new(fits_header_cache::Options { settle: Duration::ZERO, ..fits_header_cache::Options::default() });
+    let report = validate(&input, &rules(), &cache, &|_| {}).expect("a report");
     assert_eq!(found(&report), ["t02: astrometry"]);
+    assert_eq!(cache.peaks_stats().reads, paths.len() as u64);
+    assert_eq!(validate(&input, &rules(), &cache, &|_| {}).expect("a report"), report);
+    let reads = (cache.peaks_stats().reads, cache.statistics_stats().reads, cache.file_stats().reads);
+    let count = paths.len() as u64;
+    assert_eq!(reads, (count, 3 * count, 2 * count), "the second time nothing is read");
     let offsets = report.tiles[2].offsets.as_ref().expect("offsets");
     assert!(offsets.sources >= 3 && (offsets.east_arcsec - 36.0).abs() < 8.0, "{offsets:?}");
     assert!(offsets.north_arcsec.abs() < 8.0);

@@ -51,7 +51,7 @@ impl Images {
                 Some(tiles::picture(facts, &cache)?.caption(format!("noise {noise}, peak {peak} a beam")))
             })
             .collect();
-        let document = tiles::document(&report, &cache);
+        let document = tiles::document(&report, &[], &cache);
         Ok(Some(Self { report, document, pictures }))
     }
 }
