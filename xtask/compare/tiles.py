@@ -1,11 +1,13 @@
 """`cargo xtask compare --tiles`: tiles made by WSClean from a converted group, judged by `contimg tiles`.
 
-Three tiles of one set, side by side, with primary beams of an Airy disc of 4.65 m (Debian's WSClean has no EveryBeam). All must
-pass; noise, extremes, centre and beam must be astropy's and numpy's; and each of some faults, put into one tile, must be
-found in that tile by the rule that it breaks.
+Three overlapping tiles of one set, with phase centres of their own, on both sides of 0 h of right ascension, and with primary beams
+of an Airy disc of 4.65 m (Debian's WSClean has no EveryBeam). All must pass, in any order and as a folder; noise, extremes,
+centre and beam must be astropy's and numpy's; and each of some faults, put into one tile, must be found in that tile by
+the rule that it breaks, in any order of the tiles.
 """
 
 import argparse
+import itertools
 import json
 import shutil
 import subprocess
@@ -26,6 +28,8 @@ from rows import field_centres
 # Two degrees of 3″ pixels, which sample the beam of some 10″, and so near each other that every tile holds all sources: what is
 # outside of a tile cannot be cleaned and would be its noise.
 SIZE, CELL_ARCSEC, STEP_DEG = 2400, 3.0, 0.12
+# So that the middle of the field, at mid time, is at 0 h of right ascension (ICRS).
+START = "2026-01-24T23:34:40"
 DISH_M, LIGHT_M_S = 4.65, 299_792_458.0
 # 1/Φ⁻¹(3/4).
 SIGMA_OF_MAD = 1.482602218505602
@@ -53,6 +57,17 @@ def judge(env: Env, tiles: list[Path], *options: str) -> tuple[int, dict]:
     if not done.stdout:
         raise Failed(command, done.returncode, done.stderr)
     return done.returncode, json.loads(done.stdout)
+
+
+def orders(env: Env, tiles: list[Path], report: dict) -> list[str]:
+    """The orders of the tiles in which other things are found than in `report`, or a tile gets another verdict."""
+    verdicts = lambda r: {t["tile"]: t["verdict"] for t in r["tiles"]}  # noqa: E731
+    wrong = []
+    for order in itertools.permutations(tiles):
+        other = judge(env, list(order))[1]
+        if other["findings"] != report["findings"] or verdicts(other) != verdicts(report):
+            wrong.append(" ".join(tile.name for tile in order))
+    return wrong
 
 
 def differences(report: dict) -> list[str]:
@@ -133,7 +148,8 @@ def main() -> int:
 def _compare(env: Env, folder: Path) -> int:
     say = lambda text: print(text, file=sys.stderr)  # noqa: E731
     say("a sky, converted …")
-    files = env.make_group(folder / "in", "--size", "full", "--channels", "8", "--content", "sky", "--antennas", "24")
+    files = env.make_group(folder / "in", "--size", "full", "--channels", "8", "--content", "sky", "--antennas", "24",
+                           "--start", START)
     ms, _ = env.convert(files, folder / "out", "--centres", "mid")
     ra, dec = np.rad2deg(field_centres(ms)[0])
     tiles = []
@@ -158,8 +174,17 @@ def _compare(env: Env, folder: Path) -> int:
     for line in wrong:
         print(f"  ✗ {line}")
     passed = passed and not wrong
-    backwards = judge(env, tiles[::-1])[1]["findings"]
-    passed = passed and backwards == report["findings"]
+    sides = [t["facts"]["tile"]["Ok"]["grid"]["centre_deg"][0] for t in report["tiles"]]
+    across = max(sides) > 300 and min(sides) < 60
+    print(f"right ascensions {', '.join(f'{ra:.3f}°' for ra in sides)}{'' if across else '  ✗ not on both sides of 0 h'}")
+    passed = passed and across
+    other = orders(env, tiles, report)
+    # WSClean leaves -dirty, -model, -psf and -residual beside each.
+    code, whole = judge(env, [folder])
+    fine = code == 0 and sorted(t["tile"] for t in whole["tiles"]) == sorted(map(str, tiles)) and len(whole["passed_over"]) >= 12
+    print(f"the folder: exit code {code}, {len(whole['tiles'])} tiles, {len(whole['passed_over'])} files passed over{'' if fine else '  ✗'}")
+    passed = passed and fine
+    faults = 0
     for what, rule, spoil in FAULTS:
         place = folder / "faulty"
         shutil.rmtree(place, ignore_errors=True)
@@ -172,8 +197,13 @@ def _compare(env: Env, folder: Path) -> int:
         found = sorted({(Path(f["tile"]).name, f["rule"]) for f in report["findings"] if f["severity"] == "error"})
         fine = found == ([(copies[2].name, rule)] if rule else [])
         passed = passed and fine
+        other += orders(env, copies, report)
+        faults += 1
         print(f"{what}: exit code {code}, {', '.join(r for _, r in found) or 'passes'}{'' if fine else f'  ✗ {found}'}")
-    return 0 if passed else 1
+    print(f"the six orders of these tiles and of {faults} sets with a fault: {len(other)} differ")
+    for line in other:
+        print(f"  ✗ {line}")
+    return 0 if passed and not other else 1
 
 
 if __name__ == "__main__":
