@@ -21,7 +21,8 @@ pub fn primary_beam_names(tile: &Path) -> Vec<PathBuf> {
         if let Some(stem) = name.strip_suffix(ending).filter(|stem| !stem.is_empty()) {
             for other in *others {
                 let path = tile.with_file_name(format!("{stem}{other}"));
-                if path != tile && !names.contains(&path) {
+                // `X-image-pb.fits` is the image corrected for the beam.
+                if path != tile && !names.contains(&path) && corrected_by_name(&path) != Some(true) {
                     names.push(path);
                 }
             }
@@ -56,6 +57,9 @@ mod tests {
         assert_eq!(first("d/X-image-pb.fits").as_deref(), Some("d/X-beam-0.fits"));
         assert_eq!(first("d/X-MFS-image.fits").as_deref(), Some("d/X-MFS-beam-0.fits"));
         assert_eq!(first("X.fits").as_deref(), Some("X.pb.fits"));
+        // The corrected image is nobody's beam.
+        let all = primary_beam_names(Path::new("d/X-image.fits"));
+        assert!(!all.contains(&PathBuf::from("d/X-image-pb.fits")) && all.len() >= 3, "{all:?}");
         // What defeated the original: a name in which there is nothing to replace.
         assert_eq!(first("X-beam-0.fits").as_deref(), Some("X-beam-0.pb.fits"));
         assert_eq!(first("-image.fits").as_deref(), Some("-image.pb.fits"));
