@@ -131,8 +131,7 @@ impl Show {
             Bytes(summary.peak_memory),
             Bytes(summary.memory_budget),
         );
-        let notes: BTreeSet<&str> = summary.skipped.iter().map(|(_, note)| note.as_str()).collect();
-        for note in notes {
+        for note in once_a_stage(summary.skipped.iter().map(|(stage, note)| (stage.as_str(), note.as_str()))) {
             outln!("{note}");
         }
         for (title, list) in [("failed", &summary.failed), ("passed over", &summary.passed_over)] {
@@ -143,5 +142,33 @@ impl Show {
         if let Some(signal) = summary.stopped_by {
             outln!("stopped by signal {signal}; the same command goes on");
         }
+    }
+}
+
+/// The first note of each stage, and how many others it has: sets may be many.
+pub(super) fn once_a_stage<'a>(notes: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<String> {
+    let mut stages: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (stage, note) in notes {
+        match stages.iter_mut().find(|(known, _)| *known == stage) {
+            Some((_, notes)) if notes.contains(&note) => {}
+            Some((_, notes)) => notes.push(note),
+            None => stages.push((stage, vec![note])),
+        }
+    }
+    let told = |(_, notes): &(&str, Vec<&str>)| match notes.len() {
+        1 => notes[0].to_owned(),
+        n => format!("{}; and so for {} more", notes[0], n - 1),
+    };
+    stages.iter().map(told).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::once_a_stage;
+
+    #[test]
+    fn notes_are_told_once_a_stage() {
+        let notes = [("image", "get it"), ("look", "no a"), ("image", "get it"), ("look", "no b"), ("look", "no c")];
+        assert_eq!(once_a_stage(notes.into_iter()), ["get it", "no a; and so for 2 more"]);
     }
 }

@@ -52,8 +52,8 @@ pub(super) struct Night {
     pub sets: Vec<Set>,
     pub runs: Vec<Run>,
     pub failures: Vec<Failed>,
-    /// Why stages were passed over.
-    pub skipped: BTreeSet<String>,
+    /// Stages that were passed over, and why.
+    pub skipped: BTreeSet<(String, String)>,
     pub flags: Vec<Flags>,
     pub images: Option<Images>,
 }
@@ -79,8 +79,8 @@ impl Night {
                 Set { set, state, stages: status::ordered(&records, &stages).into_iter().cloned().collect() }
             })
             .collect();
-        let skipped =
-            records.iter().filter(|r| r.state == State::Skipped).filter_map(|record| record.note.clone()).collect();
+        let skipped = records.iter().filter(|record| record.state == State::Skipped);
+        let skipped = skipped.filter_map(|record| Some((record.stage.clone(), record.note.clone()?))).collect();
         let images = Images::of(layout.work(), &records, no_cache)?;
         Ok(Self {
             layout: layout.clone(),

@@ -9,7 +9,7 @@ use super::{
     history::Run,
     night::{Failed, Night},
 };
-use crate::{size::Bytes, tiles};
+use crate::{night::show::once_a_stage, size::Bytes, tiles};
 
 /// Sets in one timeline, and heat maps, at most: the JSON twin has all.
 const LANES: usize = 300;
@@ -38,8 +38,8 @@ fn summary(page: &mut Page, night: &Night) {
         _ => Status::Bad,
     };
     page.note(status, &format!("{done} sets done, {failed} failed, {running} running, {waiting} waiting."));
-    for note in &night.skipped {
-        page.note(Status::Warning, note);
+    for note in once_a_stage(night.skipped.iter().map(|(stage, note)| (stage.as_str(), note.as_str()))) {
+        page.note(Status::Warning, &note);
     }
     let mut facts = vec![
         ("work folder", night.layout.work().display().to_string()),
