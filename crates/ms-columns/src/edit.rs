@@ -13,6 +13,7 @@ use casacore::{Element, Table};
 use crate::column::{Column, Output, Way};
 use crate::flags;
 use crate::generation::{self, Book};
+use crate::history::{Entry, History};
 use crate::lock::{self, SetLock};
 use crate::target::Target;
 use crate::{Error, Result, shadow};
@@ -29,13 +30,15 @@ pub struct EditOptions {
     pub wait: Duration,
     /// Who changes the columns, kept with their generations: `contimg model 0.1.0`.
     pub by: String,
+    /// The command line that goes to a row of the set's HISTORY, in the step in which the columns change; none for no row.
+    pub command: Option<String>,
 }
 
 impl EditOptions {
-    /// Without waiting.
+    /// Without waiting, and without a row in HISTORY.
     #[must_use]
     pub fn new(by: impl Into<String>) -> Self {
-        Self { wait: Duration::ZERO, by: by.into() }
+        Self { wait: Duration::ZERO, by: by.into(), command: None }
     }
 }
 
@@ -52,6 +55,8 @@ pub struct ColumnEdit {
     pub(crate) columns: Vec<Arc<Column>>,
     pub(crate) shadow_table: Option<Arc<Mutex<Option<Table>>>>,
     pub(crate) edit: publish::Edit,
+    /// None where no row is wanted, or the set has no HISTORY of its own.
+    history: Option<History>,
     pub(crate) lock: SetLock,
     pub(crate) set: PathBuf,
     rows: u64,
@@ -94,10 +99,15 @@ impl ColumnEdit {
         let lock = SetLock::take(&set, options.wait)?;
         let edit = publish::Edit::begin(&set)?;
         let rows = lock.table().rows()?;
+        let history = match &options.command {
+            Some(_) => History::take(&set, &lock.table(), options.wait)?,
+            None => None,
+        };
         let mut new = Self {
             columns: Vec::new(),
             shadow_table: None,
             edit,
+            history,
             lock,
             set,
             rows,
@@ -177,7 +187,7 @@ impl ColumnEdit {
     /// A full disk, and what else keeps the files from being written: the set is as it was. After
     /// [`publish::Error::EditUnfinished`] the change is decided; [`recover`](crate::recover) finishes it.
     pub fn commit(self) -> Result<Committed> {
-        let Self { columns, shadow_table, mut edit, lock, set, options, created, versions, .. } = self;
+        let Self { columns, shadow_table, mut edit, mut history, lock, set, options, created, versions, .. } = self;
         let folder = edit.path().to_owned();
         let mut staged: Vec<String> = Vec::new();
         for column in &columns {
@@ -236,6 +246,12 @@ impl ColumnEdit {
             book.note_files(&set, &kept)?;
             publish::write_sealed(&folder.join(generation::BOOK_NAME), &book)?;
             edit.replace(generation::BOOK_NAME)?;
+            if let (Some(history), Some(command)) = (&mut history, options.command) {
+                let entry = Entry { application: options.by, message: message(&names, &created), command };
+                for file in history.append(&set, &folder, &entry)? {
+                    edit.replace(&file)?;
+                }
+            }
             if restructured {
                 // The last: until then the new files are unknown to everybody.
                 edit.replace("table.dat")?;
@@ -245,10 +261,12 @@ impl ColumnEdit {
             } else {
                 None
             };
+            history.iter_mut().try_for_each(History::before_commit)?;
             let edited = edit.commit()?;
             if let Some(counters) = counters {
                 lock.set_counters(&counters)?;
             }
+            history.map_or(Ok(()), History::after_commit)?;
             lock.release()?;
             let generations = names.into_iter().zip(numbers).collect();
             return Ok(Committed { generations, bytes: edited.bytes, sync: edited.sync });
@@ -265,6 +283,17 @@ impl ColumnEdit {
     pub(crate) fn by(&self) -> &str {
         &self.options.by
     }
+}
+
+/// What HISTORY says of a change: `MODEL_DATA made; FLAG changed`.
+fn message(columns: &[String], created: &[String]) -> String {
+    let (made, changed): (Vec<_>, Vec<_>) = columns.iter().partition(|column| created.contains(column));
+    let part = |columns: Vec<&String>, verb: &str| {
+        let names: Vec<&str> = columns.into_iter().map(String::as_str).collect();
+        (!names.is_empty()).then(|| format!("{} {verb}", names.join(", ")))
+    };
+    let parts: Vec<String> = [part(made, "made"), part(changed, "changed")].into_iter().flatten().collect();
+    parts.join("; ")
 }
 
 fn lcm(a: u64, b: u64) -> u64 {

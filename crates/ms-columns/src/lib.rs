@@ -64,6 +64,7 @@ mod column;
 mod edit;
 mod flags;
 mod generation;
+mod history;
 mod prepare;
 mod target;
 

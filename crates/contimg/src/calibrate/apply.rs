@@ -262,6 +262,7 @@ fn write(args: &ApplyArgs, view: &View, known: &Known) -> Result<Counts, Failure
     }
     let options = EditOptions {
         wait: Duration::try_from_secs_f64(args.wait.max(0.0)).unwrap_or(Duration::MAX),
+        command: Some(crate::isolate::command_line()),
         ..EditOptions::new(format!("contimg apply {}", env!("CARGO_PKG_VERSION")))
     };
     let version = match &args.flag_version {

@@ -177,7 +177,8 @@ impl FlagArgs {
     fn edit_options(&self) -> ms_columns::EditOptions {
         ms_columns::EditOptions {
             wait: Duration::from_secs_f64(self.wait.min(1e9)),
-            by: concat!("contimg flag ", env!("CARGO_PKG_VERSION")).to_owned(),
+            command: Some(crate::isolate::command_line()),
+            ..ms_columns::EditOptions::new(concat!("contimg flag ", env!("CARGO_PKG_VERSION")))
         }
     }
 }

@@ -140,7 +140,11 @@ impl Work<'_> {
         let before = predictor.counts();
         let column = target.column().to_owned();
         let wait = Duration::from_secs_f64(args.wait);
-        let options = EditOptions { wait, ..EditOptions::new(concat!("contimg model ", env!("CARGO_PKG_VERSION"))) };
+        let options = EditOptions {
+            wait,
+            command: Some(crate::isolate::command_line()),
+            ..EditOptions::new(concat!("contimg model ", env!("CARGO_PKG_VERSION")))
+        };
         let edit = ColumnEdit::begin(self.path, &options, &[target]).map_err(|e| Failure::of_columns(&e))?;
         set.check_rows(self.path, edit.rows())?;
         let output = edit.column::<Complex32>(&column).map_err(|e| Failure::of_columns(&e))?;

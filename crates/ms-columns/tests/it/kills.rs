@@ -8,7 +8,7 @@ use casacore::Complex32;
 use ms_columns::{ColumnEdit, EditOptions, Recovery, Target, recover};
 use publish::{Level, verify};
 
-use crate::set::{MAKES, Make, ROWS, check_rest, column, data, flag, names, published, values};
+use crate::set::{MAKES, Make, ROWS, check_rest, column, data, flag, messages, names, published, values};
 
 /// The steps of `publish::Edit`, and whether the change is decided by then.
 const STEPS: [(&str, bool); 10] = [
@@ -27,7 +27,8 @@ const STEPS: [(&str, bool); 10] = [
 /// Makes CORRECTED_DATA and sets all flags.
 fn change(path: &Path, make: Make) {
     let targets = [Target::existing("FLAG"), Target::existing("FLAG_ROW"), Target::corrected()];
-    let mut edit = ColumnEdit::begin(path, &EditOptions::new("it"), &targets).expect("begin");
+    let options = EditOptions { command: Some("it --all".into()), ..EditOptions::new("it") };
+    let mut edit = ColumnEdit::begin(path, &options, &targets).expect("begin");
     edit.save_flags("before").expect("save");
     let flags = edit.column::<bool>("FLAG").expect("FLAG");
     for rows in edit.blocks(1 << 20) {
@@ -73,6 +74,8 @@ fn killed_at_any_step_the_columns_are_all_old_or_all_new() {
             assert_eq!(recovered, expected, "{what}");
             check_rest(&path, make);
             verify(&path, Level::Checksums).unwrap_or_else(|error| panic!("{what}: {error}"));
+            let told = ["made", "CORRECTED_DATA made; FLAG, FLAG_ROW changed"];
+            assert_eq!(messages(&path), &told[..1 + usize::from(decided)], "{what}");
             if decided {
                 assert!(column::<bool>(&path, "FLAG").iter().all(|&flag| flag), "{what}");
                 assert_eq!(column::<Complex32>(&path, "CORRECTED_DATA"), values(make, 0..ROWS, data), "{what}");
@@ -82,6 +85,7 @@ fn killed_at_any_step_the_columns_are_all_old_or_all_new() {
                 // The next attempt succeeds without a manual step.
                 assert!(run_child(&path, number, "none").success(), "{what}: again");
                 assert!(column::<bool>(&path, "FLAG").iter().all(|&flag| flag), "{what}: again");
+                assert_eq!(messages(&path), told, "{what}: again");
             }
         }
     }

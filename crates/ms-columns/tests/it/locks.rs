@@ -1,11 +1,11 @@
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use casacore::{Lock, LockMode, OpenOptions};
 use ms_columns::{ColumnEdit, EditOptions, Error, Target};
 
-use crate::set::{Make, set};
+use crate::set::{Make, messages, set};
 
 /// The child's part: holds casacore's lock until its input ends.
 #[test]
@@ -19,18 +19,40 @@ fn holder() {
     drop(table);
 }
 
-#[test]
-fn a_holder_is_named_and_waited_for() {
-    let (_folder, path) = set(Make::Tiled);
+/// A child that holds the lock of the table at `path`, and what else it will print.
+fn hold(path: &std::path::Path) -> (Child, impl Iterator<Item = std::io::Result<String>> + use<>) {
     let mut child = Command::new(std::env::current_exe().expect("own path"))
         .args(["--exact", "locks::holder", "--nocapture"])
-        .env("COLUMNS_TEST_HOLD", &path)
+        .env("COLUMNS_TEST_HOLD", path)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .expect("child");
     let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
     assert!(lines.by_ref().map_while(Result::ok).any(|line| line.ends_with("held")));
+    (child, lines)
+}
+
+#[test]
+fn a_holder_of_history_is_named_before_anything_is_computed() {
+    let (_folder, path) = set(Make::Tiled);
+    let (mut child, lines) = hold(&path.join("HISTORY"));
+    let options = EditOptions { command: Some("it".into()), ..EditOptions::new("it") };
+    let refused = ColumnEdit::begin(&path, &options, &[Target::existing("FLAG")]);
+    let Err(Error::Locked { path: locked, holders, .. }) = refused else { panic!("{refused:?}") };
+    assert_eq!((locked, holders[0].pid), (path.join("HISTORY"), child.id()));
+    assert!(!path.join(".product.edit").exists());
+    drop(child.stdin.take());
+    lines.for_each(drop);
+    child.wait().expect("child");
+    ColumnEdit::begin(&path, &options, &[Target::existing("FLAG")]).expect("begin").commit().expect("commit");
+    assert_eq!(messages(&path), ["made", "FLAG changed"]);
+}
+
+#[test]
+fn a_holder_is_named_and_waited_for() {
+    let (_folder, path) = set(Make::Tiled);
+    let (mut child, lines) = hold(&path);
 
     let refused = ColumnEdit::begin(&path, &EditOptions::new("it"), &[Target::existing("FLAG")]);
     let Err(Error::Locked { holders, waited, .. }) = refused else { panic!("{refused:?}") };

@@ -4,6 +4,7 @@ mod change;
 mod create;
 mod flags;
 mod generations;
+mod history;
 mod kills;
 mod locks;
 mod set;

@@ -125,7 +125,37 @@ fn build(path: &Path, make: Make) {
     spw.write("NUM_CHAN", 0..count, &[6, 4][..count as usize]).expect("NUM_CHAN");
     spw.close().expect("close");
     table.put_subtable("SPECTRAL_WINDOW", &windows).expect("subtable");
+    build_history(&path.join("HISTORY"));
+    table.put_subtable("HISTORY", path.join("HISTORY")).expect("subtable");
     table.close().expect("close");
+}
+
+/// With one row, as its maker would have written it.
+fn build_history(path: &Path) {
+    let text = |name: &str| ColumnDesc::scalar(name, DataType::String);
+    let texts = |name: &str| ColumnDesc::variable(name, DataType::String, Some(1));
+    let mut history = Layout::new()
+        .column(text("APPLICATION"))
+        .column(texts("APP_PARAMS"))
+        .column(texts("CLI_COMMAND"))
+        .column(text("MESSAGE"))
+        .column(ColumnDesc::scalar("OBJECT_ID", DataType::I32))
+        .column(ColumnDesc::scalar("OBSERVATION_ID", DataType::I32))
+        .column(text("ORIGIN"))
+        .column(text("PRIORITY"))
+        .column(ColumnDesc::scalar("TIME", DataType::F64))
+        .create(path, 1)
+        .expect("history");
+    history.write_strings("MESSAGE", 0, &["made"]).expect("MESSAGE");
+    history.close().expect("close");
+}
+
+/// The messages of HISTORY, through casacore with locks.
+pub(crate) fn messages(path: &Path) -> Vec<String> {
+    let history = path.join("HISTORY");
+    let table = OpenOptions::new().write(true).lock(casacore::LockMode::Auto).open(history).expect("open");
+    let rows = table.rows().expect("rows");
+    table.read_strings("MESSAGE", 0..rows).expect("MESSAGE")
 }
 
 /// All values of a column, through casacore.
