@@ -15,6 +15,7 @@ mod night;
 mod problem;
 mod process_tree;
 mod setup;
+mod slurm;
 mod stale;
 mod stale_tiles;
 mod tidy;
@@ -39,6 +40,7 @@ Usage: cargo xtask TASK [ARGUMENTS]
   memory [ARGS]     peak memory of conversions against benches/budgets.toml (see `cargo xtask memory --help`)
   compare [ARGS]    against pyuvdata, WSClean and CASA (see `cargo xtask compare --help`)
   night [ARGS]      what running a night costs: empty stages, two cores, memory budgets (see `cargo xtask night --help`)
+  slurm [ARGS]      nights on a Slurm cluster of this machine that loses nodes, controller and head (see `cargo xtask slurm --help`)
   crash [ARGS]      bad input, full disks, signals and kills, many times (see `cargo xtask crash --help`)
   stale [ARGS]      look-ups mixed with changes by others: no answer may be stale (`--help`; with `--tiles`, about FITS tiles)
 
@@ -73,6 +75,7 @@ fn main() -> ExitCode {
         "stale" if args.iter().any(|a| a == "--tiles") => stale_tiles::run(args),
         "stale" => stale::run(args),
         "night" => night::run(args),
+        "slurm" => slurm::run(args),
         "tidy" => tidy::run(args),
         "ci" => check::run(args),
         "help" | "--help" | "-h" => {

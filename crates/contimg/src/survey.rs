@@ -54,33 +54,17 @@ pub(crate) fn take(selection: &Selection, quiet: bool) -> Result<Survey, Failure
             found.push(FoundFile::at(input).map_err(|e| of_input(&e))?);
         }
     }
-    let mut notes = Vec::new();
-    let cache = open_cache(selection, &mut notes);
-    let bar = progress::bar(found.len() as u64, "reading headers", quiet);
-    let readers = Readers::default();
-    let folders = Folders::of(&found);
-    let files: Vec<(FoundFile, Result<FileSummary, String>)> = found
-        .into_par_iter()
-        .map(|file| {
-            let read = || folders.key(&file.path).and_then(|key| summarise(&cache, &key, &readers, &file.path));
-            let summary = if file.is_subband() { read() } else { Err(String::new()) };
-            bar.inc(1);
-            (file, summary)
-        })
-        .collect();
-    bar.finish_and_clear();
-    drop(readers);
-    let options = GroupOptions { tolerance_s: selection.tolerance, expected_subbands: selection.subbands };
-    let mut grouping = form_groups(&files, &options);
+    let surveyor = Surveyor::new(selection);
+    let files = surveyor.summarise(found, quiet);
+    let (groups, grouping) = group(&files, selection);
     drop(files);
+    let Surveyor { cache, mut notes, .. } = surveyor;
     for ungrouped in &grouping.unreadable {
         notes.push(format!("passed over: {}", named(ungrouped)));
     }
     for ungrouped in &grouping.unfinished {
         notes.push(format!("unfinished: {}", named(ungrouped)));
     }
-    let mut taken: HashMap<String, u32> = HashMap::new();
-    let groups = std::mem::take(&mut grouping.groups).into_iter().map(|group| candidate(group, &mut taken)).collect();
     let stats = cache.stats();
     Ok(Survey {
         groups,
@@ -89,6 +73,55 @@ pub(crate) fn take(selection: &Selection, quiet: bool) -> Result<Survey, Failure
         headers_remembered: stats.hits + stats.disk_hits,
         notes,
     })
+}
+
+/// Reads headers, each once while its file is unchanged.
+pub(crate) struct Surveyor {
+    cache: Cache<FileSummary>,
+    notes: Vec<String>,
+}
+
+/// Files with their summaries, or why there is none.
+pub(crate) type Summarised = Vec<(FoundFile, Result<FileSummary, String>)>;
+
+impl Surveyor {
+    pub(crate) fn new(selection: &Selection) -> Self {
+        let mut notes = Vec::new();
+        let cache = open_cache(selection, &mut notes);
+        Self { cache, notes }
+    }
+
+    /// What a person should know.
+    pub(crate) fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    pub(crate) fn summarise(&self, found: Vec<FoundFile>, quiet: bool) -> Summarised {
+        let bar = progress::bar(found.len() as u64, "reading headers", quiet);
+        let readers = Readers::default();
+        let folders = Folders::of(&found);
+        let files = found
+            .into_par_iter()
+            .map(|file| {
+                let read =
+                    || folders.key(&file.path).and_then(|key| summarise(&self.cache, &key, &readers, &file.path));
+                let summary = if file.is_subband() { read() } else { Err(String::new()) };
+                bar.inc(1);
+                (file, summary)
+            })
+            .collect();
+        bar.finish_and_clear();
+        files
+    }
+}
+
+/// Groups with their names, oldest first, and what is in none.
+pub(crate) fn group(files: &Summarised, selection: &Selection) -> (Vec<Candidate>, Grouping) {
+    let options = GroupOptions { tolerance_s: selection.tolerance, expected_subbands: selection.subbands };
+    let mut grouping = form_groups(files, &options);
+    let mut taken: HashMap<String, u32> = HashMap::new();
+    let groups = std::mem::take(&mut grouping.groups).into_iter().map(|group| candidate(group, &mut taken)).collect();
+    (groups, grouping)
 }
 
 /// Why a file is in no group; most reasons name it already.

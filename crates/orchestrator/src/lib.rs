@@ -75,11 +75,12 @@ pub use hands::Executor;
 pub use layout::Layout;
 pub use lock::holders;
 pub use plan::{AllCores, Cores, DataSet, Plan, RunLimits, Scope, Stage, is_plain_name};
+pub use program::disk_bytes;
 pub use record::{Attempt, Record, State, read_all};
 pub use resource::{FilesOnly, Observe, Resource, Signatures, of_path};
 pub use size::{Bytes, Seconds};
 pub use slurm::{SlurmOptions, reserved_argument, smallest_node, work_on_node};
-pub use worker::work;
+pub use worker::{free_disk, work};
 
 /// An error and its causes in one line.
 pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {

@@ -307,7 +307,8 @@ fn cpu_of_ended_children() -> f64 {
 }
 
 /// What is at and under `path` on the disk, as far as it can be seen.
-pub(crate) fn disk_bytes(path: &Path) -> u64 {
+#[must_use]
+pub fn disk_bytes(path: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt;
     let Ok(metadata) = fs::symlink_metadata(path) else { return 0 };
     let below = if metadata.is_dir() {

@@ -288,6 +288,12 @@ pub(crate) fn is_full(path: &Path, reserve: u64) -> bool {
     rustix::fs::statvfs(path).is_ok_and(|stat| stat.f_bavail * stat.f_frsize < reserve)
 }
 
+/// Bytes that are free on the disk where `path` is; all that there can be where it does not tell.
+#[must_use]
+pub fn free_disk(path: &Path) -> u64 {
+    rustix::fs::statvfs(path).map_or(u64::MAX, |stat| stat.f_bavail * stat.f_frsize)
+}
+
 /// The stage's own folder, empty at the start and gone at the end.
 struct Scratch(PathBuf);
 

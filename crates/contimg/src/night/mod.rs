@@ -3,6 +3,7 @@
 mod check;
 mod estimate;
 mod executor;
+mod follow;
 mod journal;
 mod ledger;
 mod observe;
@@ -69,6 +70,7 @@ pub(crate) fn work() -> std::process::ExitCode {
   contimg run /data/ms/*.ms --work /data/night --until apply
   contimg run /data/incoming --work /data/night --plan night.toml --memory 16GiB --cores 8
   contimg run --print-plan > night.toml                    the plan, to be changed
+  contimg run /data/incoming --work /data/night --follow   groups as they arrive, until SIGTERM or Ctrl-C
   contimg run /data/incoming --work /shared/night --executor slurm --slurm-arg=--partition=fast
 
 Running it again resumes: only what is missing, or whose inputs or settings changed, is done. Nothing needs to be cleaned up
@@ -113,6 +115,8 @@ pub(crate) struct RunArgs {
     pub open_sets: Option<usize>,
     #[command(flatten)]
     pub executor: executor::ExecutorArgs,
+    #[command(flatten)]
+    pub follow: follow::FollowArgs,
     /// What to do with a group that lacks subbands.
     #[arg(long, value_enum, value_name = "POLICY")]
     pub missing: Option<Missing>,

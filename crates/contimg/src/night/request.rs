@@ -186,27 +186,61 @@ impl Request {
         Ok(sets)
     }
 
-    fn groups(&self, input: Vec<PathBuf>, quiet: bool) -> Result<Vec<DataSet>, Failure> {
-        let number = |name: &str| self.vars.get(name).and_then(|text| text.parse().ok());
-        let selection = Selection {
+    /// The folders that are followed, and what becomes of incomplete groups in them.
+    pub(super) fn followed(&self, layout: &Layout) -> Result<Selection, Failure> {
+        let input: Vec<PathBuf> = self.input.iter().map(|path| layout.work().join(path)).collect();
+        if let Some(path) = input.iter().find(|path| !path.is_dir() || path.join("table.dat").is_file()) {
+            return Err(Failure::new(
+                Class::Usage,
+                format!("--follow: {} is not a folder of subbands", path.display()),
+            )
+            .hint("name the folder into which the files come"));
+        }
+        if input.is_empty() {
+            return Err(Failure::new(Class::Usage, "--follow: no folder is named")
+                .hint("contimg run /data/incoming --work /data/night --follow"));
+        }
+        Ok(self.selection(input))
+    }
+
+    /// Whether a set is asked for.
+    pub(super) fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.contains(name)
+    }
+
+    fn selection(&self, input: Vec<PathBuf>) -> Selection {
+        let var = |name: &str| self.vars.get(name).map(String::as_str);
+        let number = |name: &str| var(name).and_then(|text| text.parse().ok());
+        Selection {
             input,
             tolerance: 30.0,
             subbands: number("subbands").unwrap_or(16),
-            missing: Missing::Refuse,
-            min_subbands: 1,
+            missing: match var("missing") {
+                Some("flag") => Missing::Flag,
+                Some("split") => Missing::Split,
+                _ => Missing::Refuse,
+            },
+            min_subbands: number("min_subbands").unwrap_or(1),
             cache: None,
             no_cache: false,
-        };
-        let survey = survey::take(&selection, quiet)?;
+        }
+    }
+
+    fn groups(&self, input: Vec<PathBuf>, quiet: bool) -> Result<Vec<DataSet>, Failure> {
+        let survey = survey::take(&self.selection(input), quiet)?;
         for note in survey.notes() {
             errln!("note: {note}");
         }
-        let set = |group: &survey::Candidate| DataSet {
-            name: group.name.clone(),
-            files: group.files.iter().map(|file| file.display().to_string()).collect(),
-            vars: BTreeMap::new(),
-        };
-        Ok(survey.groups.iter().map(set).collect())
+        Ok(survey.groups.iter().map(data_set).collect())
+    }
+}
+
+/// A group as a run's data set.
+pub(super) fn data_set(group: &survey::Candidate) -> DataSet {
+    DataSet {
+        name: group.name.clone(),
+        files: group.files.iter().map(|file| file.display().to_string()).collect(),
+        vars: BTreeMap::new(),
     }
 }
 

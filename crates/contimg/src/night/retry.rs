@@ -76,7 +76,7 @@ pub(crate) fn run(args: &RetryArgs) -> Result<ExitCode, Failure> {
     request.set_memory(args.memory);
     request.write(&layout)?;
     request.only_these(chosen);
-    let summary = go(&request, &layout, args.quiet, args.json)?;
+    let summary = go(&request, &layout, None, args.quiet, args.json)?;
     report(&layout, &summary);
     if args.json {
         outln!("{:#}", serde_json::to_value(&summary).unwrap_or_default());

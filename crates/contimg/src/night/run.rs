@@ -13,7 +13,16 @@ use std::{
 
 use orchestrator::{Budget, Class as FailureClass, Event, Feed, Layout, Plan, RunOptions, Summary, Surroundings};
 
-use super::{RunArgs, journal::Journal, ledger::Ledger, observe::Isolated, of, request::Request, show::Show};
+use super::{
+    RunArgs,
+    follow::{Follow, FollowArgs},
+    journal::Journal,
+    ledger::Ledger,
+    observe::Isolated,
+    of,
+    request::Request,
+    show::Show,
+};
 use crate::{
     failure::{Class, Failure},
     output::{errln, out, outln},
@@ -46,7 +55,8 @@ pub(crate) fn run_quietly(args: &RunArgs) -> Result<(Summary, ExitCode), Failure
     let request = Request::new(args, Some(&layout))?;
     request.plan()?;
     request.write(&layout)?;
-    let summary = go(&request, &layout, args.quiet, args.json)?;
+    let follow = args.follow.is_asked_for().then_some(&args.follow);
+    let summary = go(&request, &layout, follow, args.quiet, args.json)?;
     if !args.no_report {
         report(&layout, &summary);
     }
@@ -58,7 +68,13 @@ pub(crate) fn run_quietly(args: &RunArgs) -> Result<(Summary, ExitCode), Failure
 }
 
 /// Runs what `request` asks for.
-pub(super) fn go(request: &Request, layout: &Layout, quiet: bool, json: bool) -> Result<Summary, Failure> {
+pub(super) fn go(
+    request: &Request,
+    layout: &Layout,
+    follow: Option<&FollowArgs>,
+    quiet: bool,
+    json: bool,
+) -> Result<Summary, Failure> {
     let plan = request.plan()?;
     for note in not_for_these(&plan) {
         errln!("note: {note}");
@@ -89,15 +105,25 @@ pub(super) fn go(request: &Request, layout: &Layout, quiet: bool, json: bool) ->
     let before = orchestrator::read_all(layout).map_err(|e| of(&e))?;
     let mut show = Show::new(quiet, &plan, &before);
     let problem = RefCell::new(None);
-    let mut feed = || match request.sets(&plan, layout, quiet) {
-        Ok(sets) => Ok(Feed { sets, ..Feed::default() }),
-        Err(failure) => {
+    let following = match follow {
+        Some(args) => Some(RefCell::new(Follow::new(args, request, layout, &options.budget, quiet)?)),
+        None => None,
+    };
+    let mut feed = || {
+        let fed = match &following {
+            Some(follow) => follow.borrow_mut().look(),
+            None => request.sets(&plan, layout, quiet).map(|sets| Feed { sets, ..Feed::default() }),
+        };
+        fed.or_else(|failure| {
             *problem.borrow_mut() = Some(failure);
             Ok(Feed::default())
-        }
+        })
     };
     let register = Register { program: options.program.clone(), layout, stop: &stop };
     let mut tell = |event: &Event| {
+        if let Some(follow) = &following {
+            follow.borrow_mut().note(event);
+        }
         journal.note(event);
         ledger.note(event);
         show.event(event);
@@ -123,7 +149,7 @@ pub(super) fn go(request: &Request, layout: &Layout, quiet: bool, json: bool) ->
     }
     let summary = summary?;
     let attempted = summary.done.len() + summary.failed.len() + summary.passed_over.len() + summary.unfinished.len();
-    if attempted == 0 && !json {
+    if attempted == 0 && !json && follow.is_none() {
         return Err(Failure::new(Class::Input, "there is no data set to work on")
             .hint("name a folder of UVH5 subbands or Measurement Sets; `contimg plan DIR` tells what is in a folder"));
     }

@@ -119,6 +119,8 @@ struct Engine<'a> {
     cgroup: Option<RunGroup>,
 }
 
+/// The disk that the work folder takes is looked at this often.
+const DISK: Duration = Duration::from_secs(10);
 const TICK: Duration = Duration::from_millis(50);
 
 impl<'a> Engine<'a> {
@@ -240,7 +242,7 @@ impl<'a> Engine<'a> {
 
     /// What the work folder takes on the disk, looked at every ten seconds.
     fn disk_taken(&mut self) -> u64 {
-        if self.disk.0.is_none_or(|at| at.elapsed() > Duration::from_secs(10)) {
+        if self.disk.0.is_none_or(|at| at.elapsed() > DISK) {
             self.disk = (Some(Instant::now()), crate::program::disk_bytes(self.layout.work()));
         }
         self.disk.1

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::Engine;
 use super::attempt::doublings;
 use super::set::{Phase, SetState};
+use super::{DISK, Engine};
 use crate::decide::{Decision, Known};
 use crate::error::Error;
 use crate::event::Event;
@@ -56,7 +56,9 @@ impl Engine<'_> {
             (Some(stage), Some(Some(_))) => {
                 let need = self.measured.need(stage, &self.options.budget, doublings(&state.attempts));
                 let admission = self.staff.admission(&self.options.budget);
-                self.running.is_empty() || { self.claims }.take(&need, &admission, self.disk.1)
+                // What waits for room on the disk waits until the disk is looked at again.
+                let waits = self.low_on_disk && self.disk.0.is_some_and(|at| at.elapsed() < DISK);
+                (self.running.is_empty() && !waits) || { self.claims }.take(&need, &admission, self.disk.1)
             }
             _ => true,
         }

@@ -43,7 +43,7 @@ pub(super) struct SetState {
 /// A set that another run holds is asked for again after this.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 /// New sets are looked for this often while there may be more.
-const FEED: Duration = Duration::from_secs(2);
+const FEED: Duration = Duration::from_millis(250);
 
 impl Engine<'_> {
     /// Asks for new sets, unless enough are waiting.

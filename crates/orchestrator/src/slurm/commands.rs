@@ -115,10 +115,13 @@ impl Commands {
         Ok(self.ask("squeue", &arguments)?.lines().filter_map(listed).collect())
     }
 
-    /// How a task ended; `None` when Slurm does not know it any more.
-    pub(crate) fn fate(&self, array: u64, task: u32) -> Option<Fate> {
+    /// How the task that runs `script` ended; `None` when Slurm does not know it any more.
+    pub(crate) fn fate(&self, array: u64, task: u32, script: &Path) -> Option<Fate> {
         let arguments = ["--oneliner", "show", "job"].map(str::to_owned);
         let text = self.ask("scontrol", &[&arguments[..], &[format!("{array}_{task}")]].concat()).ok()?;
+        if !text.contains(&format!("Command={}", script.display())) {
+            return None;
+        }
         let field = |name: &str| {
             let found = text.split_ascii_whitespace().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
             found.unwrap_or_default().to_owned()

@@ -28,6 +28,8 @@ pub(crate) fn of(name: &str, fate: Option<&Fate>, began: bool, resubmitted: u32)
         "OUT_OF_MEMORY" => Conclusion::Failed(Class::Memory, format!("{ended}: it took more memory than it was given")),
         "TIMEOUT" | "DEADLINE" => Conclusion::Failed(Class::Time, ended),
         "CANCELLED" => Conclusion::Failed(Class::Lost, format!("{ended}: somebody cancelled it")),
+        // Killed outright, from outside: by whatever ended the node, more often than by anything of the set's.
+        "FAILED" if began && exit == "0:9" => again(resubmitted, ended),
         "FAILED" if began => {
             Conclusion::Failed(Class::Lost, format!("{ended}: its worker process died without a word"))
         }
@@ -72,6 +74,9 @@ mod tests {
             assert_eq!(class(of("7_0", Some(&fate(state)), true, 0)), expected, "{state}");
         }
         assert_eq!(class(of("7_0", Some(&fate("FAILED")), false, 0)), Some(Class::CannotStart));
+        assert_eq!(class(of("7_0", Some(&fate("FAILED")), true, 0)), None, "a worker that was killed");
+        let exited = Fate { exit: "1:0".into(), ..fate("FAILED") };
+        assert_eq!(class(of("7_0", Some(&exited), true, 0)), Some(Class::Lost));
         assert_eq!(class(of("7_0", None, true, 0)), None);
         assert_eq!(class(of("7_0", None, true, MOST)), Some(Class::Lost), "not for ever");
     }

@@ -24,6 +24,8 @@ mod conclusion;
 mod crew;
 mod files;
 mod node;
+mod outcome;
+mod submit;
 mod watch;
 
 pub(crate) use commands::{Commands, Listed};

@@ -86,7 +86,7 @@ squeue)
     ;;
 scontrol)
     for task; do :; done
-    state=$(cat "$F/$task.state") && echo "JobId=1 JobState=$state Reason=None ExitCode=0:9 NodeList=fake"
+    state=$(cat "$F/$task.state") && echo "JobId=1 JobState=$state Reason=None ExitCode=0:9 NodeList=fake Command=$(cat "$F/$task.script")"
     ;;
 scancel)
     for task; do

@@ -2,6 +2,7 @@
 
 mod checks;
 mod faults;
+mod follow;
 mod plans;
 mod reports;
 mod resume;
