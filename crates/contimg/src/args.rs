@@ -62,6 +62,8 @@ pub(crate) enum Command {
     Why(night::WhyArgs),
     /// Give sets that failed another chance.
     Retry(night::RetryArgs),
+    /// Remove Measurement Sets of a run that can be made again, the oldest first, to keep within a disk budget.
+    Retire(night::RetireArgs),
     /// Compare every product of a run's folder with its manifest.
     Verify(night::VerifyArgs),
     /// Make one page, and its JSON twin, of everything that is known of a night; at any time.

@@ -87,6 +87,7 @@ fn run(command: &Command) -> Result<ExitCode, Failure> {
         Command::Status(args) => night::status(args),
         Command::Why(args) => night::why(args),
         Command::Retry(args) => night::retry(args),
+        Command::Retire(args) => night::retire(args),
         Command::Verify(args) => night::verify(args),
         Command::Report(args) => night::report(args),
         Command::Check(args) => night::check(args),

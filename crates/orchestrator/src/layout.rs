@@ -55,6 +55,12 @@ impl Layout {
         self.hidden().join("locks").join(set)
     }
 
+    /// What was removed of a set to make room.
+    #[must_use]
+    pub fn retired(&self, set: &str) -> PathBuf {
+        self.hidden().join("retired").join(format!("{set}.json"))
+    }
+
     /// Where a set's stage works; emptied before and after.
     #[must_use]
     pub fn scratch(&self, set: &str, stage: &str) -> PathBuf {

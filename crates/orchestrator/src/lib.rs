@@ -60,6 +60,7 @@ mod layout;
 mod lock;
 mod program;
 mod record;
+mod retire;
 mod size;
 mod slurm;
 mod staff;
@@ -78,6 +79,7 @@ pub use plan::{AllCores, Cores, DataSet, Plan, RunLimits, Scope, Stage, is_plain
 pub use program::disk_bytes;
 pub use record::{Attempt, Record, State, read_all};
 pub use resource::{FilesOnly, Observe, Resource, Signatures, of_path};
+pub use retire::{Retired, recall, retire, retired};
 pub use size::{Bytes, Seconds};
 pub use slurm::{SlurmOptions, reserved_argument, smallest_node, work_on_node};
 pub use worker::{free_disk, work};

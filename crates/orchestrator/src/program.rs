@@ -306,7 +306,7 @@ fn cpu_of_ended_children() -> f64 {
     after.split_ascii_whitespace().skip(13).take(2).filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() / ticks
 }
 
-/// What is at and under `path` on the disk, as far as it can be seen.
+/// Bytes of disk that `path` and what is below it take, as far as it can be seen.
 #[must_use]
 pub fn disk_bytes(path: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt;

@@ -21,6 +21,7 @@ use crate::{
 #[command(after_help = "Examples:
   contimg retry 2026-01-25T00:05:19 --work /data/night       this set
   contimg retry --work /data/night                           every set that failed
+  contimg retry 2026-01-25T00:05:19                          also a set that `contimg retire` removed: it is made again
   contimg retry --work /data/night --class memory --memory 32GiB")]
 pub(crate) struct RetryArgs {
     /// Sets; all that failed when none is named.
@@ -64,6 +65,11 @@ pub(crate) fn run(args: &RetryArgs) -> Result<ExitCode, Failure> {
             fs::remove_file(&path)
                 .map_err(|e| Failure::io(Class::Output, format!("cannot remove {}", path.display()), &e))?;
             chosen.insert(record.set);
+        }
+    }
+    for set in &args.sets {
+        if orchestrator::recall(&layout, set).map_err(|e| of(&e))? {
+            chosen.insert(set.clone());
         }
     }
     if chosen.is_empty() {

@@ -34,6 +34,7 @@ pub(crate) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
     for record in read_all(&layout).map_err(|e| of(&e))? {
         sets.entry(record.set.clone()).or_default().push(record);
     }
+    let retired = orchestrator::retired(&layout).map_err(|e| of(&e))?;
     let held: BTreeMap<String, String> = orchestrator::holders(&layout).map_err(|e| of(&e))?.into_iter().collect();
     if args.json {
         let list: Vec<_> = sets
@@ -41,7 +42,7 @@ pub(crate) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
             .map(|(set, records)| {
                 json!({
                     "set": set, "state": state(records, held.get(set)), "held_by": held.get(set),
-                    "stages": records,
+                    "retired": retired.contains(set), "stages": records,
                 })
             })
             .collect();
@@ -62,6 +63,9 @@ pub(crate) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
                     None => format!("{} FAILED", stage.stage),
                 },
             });
+        }
+        if retired.contains(set) {
+            words.push("retired".to_owned());
         }
         let holder = held.get(set).map_or_else(String::new, |holder| format!("; {holder} works on it"));
         outln!("{set}: {now}: {}{holder}", words.join(", "));

@@ -81,7 +81,7 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<ExitCode, Failure> {
 }
 
 /// Folders that bear a manifest, files with one beside them, and what is unfinished, down to `depth`.
-fn products(folder: &Path, depth: u32, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
+pub(super) fn products(folder: &Path, depth: u32, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let path = entry.path();

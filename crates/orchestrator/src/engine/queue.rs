@@ -95,6 +95,9 @@ impl Engine<'_> {
             self.sets[index].phase = Phase::At(at + 1);
             return Ok(true);
         };
+        if state.retired {
+            return Ok(self.is_up_to_date(index, at));
+        }
         if let Some(note) = self.skip_reason(stage, state, concrete) {
             let written: Vec<String> = concrete.outputs(self.layout.work()).into_iter().map(|(key, _)| key).collect();
             let record = self.outcome(index, at, State::Skipped, None, Some(note.clone()))?;
@@ -120,13 +123,7 @@ impl Engine<'_> {
             observer: self.around.observer,
         };
         match known.decide(here, &self.options.run)? {
-            Decision::UpToDate => {
-                let set = state.set.name.clone();
-                self.sets[index].phase = Phase::At(at + 1);
-                self.summary.up_to_date += 1;
-                self.tell(&Event::UpToDate { set, stage: stage.name.clone() });
-                Ok(true)
-            }
+            Decision::UpToDate => Ok(self.is_up_to_date(index, at)),
             Decision::PassOver { class } => {
                 let set = state.set.name.clone();
                 self.summary.passed_over.push((set.clone(), stage.name.clone(), class));
@@ -146,6 +143,15 @@ impl Engine<'_> {
             }
             Decision::Run { why, inputs } => self.start(index, at, why, inputs),
         }
+    }
+
+    /// Stage `at` of a set needs nothing; the set goes on at once.
+    fn is_up_to_date(&mut self, index: usize, at: usize) -> bool {
+        let (set, stage) = (self.sets[index].set.name.clone(), self.plan.stages[at].name.clone());
+        self.sets[index].phase = Phase::At(at + 1);
+        self.summary.up_to_date += 1;
+        self.tell(&Event::UpToDate { set, stage });
+        true
     }
 
     /// Why a stage is passed over, if it is.

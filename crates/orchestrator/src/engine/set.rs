@@ -38,6 +38,8 @@ pub(super) struct SetState {
     /// What skipped stages would have written.
     pub(super) skipped: HashSet<String>,
     pub(super) failed: bool,
+    /// Some of its products were removed to make room; it counts as done.
+    pub(super) retired: bool,
 }
 
 /// A set that another run holds is asked for again after this.
@@ -106,6 +108,7 @@ impl Engine<'_> {
             attempts: Vec::new(),
             skipped: HashSet::new(),
             failed: false,
+            retired: false,
         });
         Ok(())
     }
@@ -148,6 +151,7 @@ impl Engine<'_> {
                 state.lock = Some(lock);
                 // Another run may have worked on it until now.
                 state.records.clear();
+                state.retired = self.layout.retired(&state.set.name).exists();
                 for (stage, concrete) in self.plan.stages.iter().zip(&state.stages) {
                     if concrete.is_some()
                         && let Some(record) = Record::read(&self.layout.record(&state.set.name, &stage.name))?

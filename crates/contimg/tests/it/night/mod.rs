@@ -6,6 +6,7 @@ mod follow;
 mod plans;
 mod reports;
 mod resume;
+mod retire;
 mod slurm;
 mod stops;
 

@@ -1,0 +1,89 @@
+//! `contimg retire`: what goes, what stays and why, and what a run makes of it.
+
+use fixtures::GroupSpec;
+use vis_types::JulianDate;
+
+use crate::program::Work;
+use crate::set;
+
+const PLAN: &str = r#"
+[vars]
+ms = "{work}/ms/{set}.ms"
+[[stage]]
+preset = "convert"
+[[stage]]
+name = "sum"
+command = ["sh", "-c", "mkdir {out}; cksum < {ms}/table.f0 > {out}/sum"]
+reads = ["{ms}::DATA"]
+product = "{work}/p/{set}"
+memory = "64MiB"
+[[stage]]
+name = "count"
+scope = "night"
+command = ["sh", "-c", "mkdir {out}; cat \"$@\" > {out}/sum", "{out}", "{work}/p/{set}/sum"]
+reads = ["{work}/p/{set}"]
+product = "{work}/p/night"
+memory = "64MiB"
+"#;
+const RUN: [&str; 8] = ["run", "input", "--plan", "plan.toml", "--work", "out", "--no-report", "--json"];
+
+#[test]
+fn the_oldest_set_goes_and_counts_as_done_until_it_is_asked_for() {
+    let work = Work::new();
+    for day in 0..3 {
+        let start = JulianDate(GroupSpec::tiny().start.0 + f64::from(day));
+        work.add(&GroupSpec { start, ..GroupSpec::tiny() });
+    }
+    std::fs::write(work.path().join("plan.toml"), PLAN).expect("write");
+    let retire = |more: &[&str]| work.run(&[&["retire", "--work", "out", "--json"], more].concat()).expect(0).json();
+    let fates = |said: &serde_json::Value| -> Vec<String> {
+        let sets = said["sets"].as_array().expect("a list");
+        sets.iter().map(|set| set["fate"].as_str().unwrap_or_default().to_owned()).collect()
+    };
+    work.run(&RUN).expect(0);
+    let sets: Vec<_> = (25..28).map(|day| work.out().join(format!("ms/2026-01-{day}T00:05:19.ms"))).collect();
+    let oldest = set::every_byte(&sets[0]);
+
+    let all = retire(&["--keep", "1TiB"]);
+    assert_eq!(fates(&all), ["stays"; 3], "{all:#}");
+    // Of the second, a subband has gone: nobody could make it again.
+    let subband = std::fs::read_dir(work.input()).expect("list").flatten().map(|entry| entry.path());
+    let subband = subband.filter(|path| path.to_string_lossy().contains("2026-01-26")).min().expect("a subband");
+    std::fs::rename(&subband, work.path().join("aside")).expect("rename");
+    let none = retire(&["--keep", "1B"]);
+    assert_eq!(fates(&none), ["goes", "stays", "goes"], "{none:#}");
+    assert!(
+        none["sets"][1]["reason"].as_str().is_some_and(|reason| reason.contains("not there as it was")),
+        "{none:#}"
+    );
+    assert!(none["missing_bytes"].as_u64().is_some_and(|bytes| bytes > 0));
+    std::fs::rename(work.path().join("aside"), &subband).expect("rename");
+    assert!(sets.iter().all(|set| set.exists()), "nothing goes before --remove");
+
+    let keep = format!("{}B", all["bytes"].as_u64().expect("bytes") - 1);
+    let one = retire(&["--keep", &keep, "--remove"]);
+    assert_eq!(fates(&one), ["removed", "stays", "stays"], "{one:#}");
+    assert_eq!(sets.iter().map(|set| set.exists()).collect::<Vec<_>>(), [false, true, true]);
+    let summary = work.run(&RUN).expect(0).json();
+    assert_eq!((&summary["attempts"], summary["done"].as_array().map(Vec::len)), (&0.into(), Some(3)), "{summary:#}");
+    let status = work.run(&["status", "--work", "out"]).expect(0);
+    assert!(status.stdout.contains("retired"), "{status:?}");
+
+    work.run(&["retry", "2026-01-25T00:05:19", "--work", "out"]).expect(0);
+    assert_eq!(set::differences(&oldest, &set::every_byte(&sets[0])), [""; 0], "made again, the same");
+    // A product is new, so the whole night's stage runs once more.
+    let attempts = || work.run(&RUN).expect(0).json()["attempts"].as_u64();
+    assert_eq!((attempts(), attempts()), (Some(1), Some(0)));
+}
+
+#[test]
+fn what_is_not_done_stays() {
+    let work = Work::with(&GroupSpec::tiny());
+    let plan = PLAN.replace("cksum", "exit 7; cksum");
+    std::fs::write(work.path().join("plan.toml"), plan).expect("write");
+    assert_eq!(work.run(&RUN).orderly(), Ok(4));
+    let said = work.run(&["retire", "--work", "out", "--keep", "1B", "--remove"]).expect(0);
+    assert!(said.stdout.contains("its stage `sum` is not done"), "{said:?}");
+    assert!(work.out().join("ms").read_dir().expect("list").next().is_some());
+    work.run(&["retire", "--work", "input", "--keep", "1B"]).expect(1).says("no work folder");
+}
