@@ -379,10 +379,20 @@ pub(crate) fn page(text: &str) -> Result<PathBuf, String> {
     }
 }
 
+/// The name of a page, a drawing or a picture: browsers go by its end.
+fn drawing(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match path.extension().is_some_and(|end| ["html", "svg", "png"].iter().any(|known| end.eq_ignore_ascii_case(known)))
+    {
+        true => Ok(path),
+        false => Err(format!("`{text}` ends neither in .html nor in .svg or .png")),
+    }
+}
+
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   contimg flags 2026-01-25T00:05:19.ms                          tables, dead antennas, bad channels, verdict
-  contimg flags a.ms --by antenna,channel --plot flags.html
+  contimg flags a.ms --by antenna,channel --plot flags.svg
   contimg flags a.ms --estimate 64                              a fraction with bounds, from 64 tiles
   contimg flags a.ms --json | jq -r .assessment.bad_channel_selection   for CASA's spw parameter
 
@@ -396,8 +406,9 @@ pub(crate) struct FlagsArgs {
     /// Tables to print.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "antenna,window,correlation", value_name = "WHAT")]
     pub by: Vec<FlagsBy>,
-    /// A page with heat maps of antenna × channel and time × channel.
-    #[arg(long, value_name = "FILE.html", value_parser = page)]
+    /// Heat maps of antenna × channel and time × channel: a page, a drawing (SVG), or the cells alone (PNG, a pixel each,
+    /// antennas above times).
+    #[arg(long, value_name = "FILE.html|svg|png", value_parser = drawing)]
     pub plot: Option<PathBuf>,
     /// Read this many tiles of FLAG, chosen at random, and print the flagged fraction with bounds on its error; nothing else is
     /// counted. For sets on slow disks.

@@ -232,7 +232,7 @@ fn list<T: ToString>(values: impl Iterator<Item = T>) -> String {
     values.map(|value| value.to_string()).collect::<Vec<_>>().join(", ")
 }
 
-/// A page with antenna × channel and time × channel.
+/// Antenna × channel and time × channel: a page, an SVG, or a PNG with one below the other.
 fn plot(stats: &FlagStats, set: &Path, path: &Path) -> Result<(), report::Error> {
     let minutes = match (stats.times.first(), stats.times.last()) {
         (Some(first), Some(last)) => (last.last_s - first.first_s) / 60.0,
@@ -242,7 +242,7 @@ fn plot(stats: &FlagStats, set: &Path, path: &Path) -> Result<(), report::Error>
     let antenna = Axis::new("antenna, in order", "");
     // A set of one integration has no length.
     let time = Axis::new("time since the first", "min").range(0.0, if minutes > 0.0 { minutes } else { 1.0 });
-    let mut page = Page::new(title);
+    let (mut maps, mut all, mut width) = (Vec::new(), Vec::<Vec<f32>>::new(), 0);
     for (name, axis, matrix) in [("antenna", antenna, &stats.antenna_channel), ("time", time, &stats.time_channel)] {
         let percent = |count: &Count| count.flagged().map_or(f32::NAN, |flagged| 100.0 * flagged as f32);
         let lines: Vec<Vec<f32>> = matrix.lines().map(|line| line.iter().map(percent).collect()).collect();
@@ -256,7 +256,22 @@ fn plot(stats: &FlagStats, set: &Path, path: &Path) -> Result<(), report::Error>
             Axis::new("flagged", "%").range(0.0, 100.0),
         );
         let cells = lines.concat();
-        page.heat_map(&HeatMap::new(format!("flagged by {name} and channel"), axes, channels, lines.len(), &cells)?);
+        maps.push(HeatMap::new(format!("flagged by {name} and channel"), axes, channels, lines.len(), &cells)?);
+        width = channels;
+        // From the bottom up, with a line between.
+        all.splice(0..0, lines.into_iter().chain(std::iter::once(vec![f32::NAN; channels])));
+    }
+    let end = path.extension().map(|end| end.to_ascii_lowercase()).unwrap_or_default();
+    if end == "svg" {
+        return HeatMap::write_svg(&maps, path);
+    }
+    if end == "png" {
+        let axes = (Axis::new("channel", ""), Axis::new("", ""), Axis::new("flagged", "%").range(0.0, 100.0));
+        return HeatMap::new(title, axes, width, all.len(), &all.concat())?.write_png(path);
+    }
+    let mut page = Page::new(title);
+    for map in &maps {
+        page.heat_map(map);
     }
     page.write(path)
 }

@@ -1,12 +1,17 @@
 //! A matrix as colours.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use crate::Error;
 use crate::axis::{Axis, Scale};
 use crate::frame::{self, Grid, LEFT, TOP, WIDTH};
 use crate::markup::Escaped;
+use crate::page::{STYLE, write_whole};
 use crate::picture::{png_of, uri};
+
+/// Units above a map for its title, where no page says it.
+const HEADING: f64 = 28.0;
 
 /// A matrix as colours, with its scale beside it.
 #[derive(Clone, Debug)]
@@ -58,9 +63,44 @@ impl HeatMap {
         Ok(Self { title, x, y, value: value.range(range.0, range.1), range, png, width, height })
     }
 
+    /// Writes the cells alone as a PNG, a pixel each: whole, or not at all.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn write_png(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        write_whole(path.as_ref(), &self.png)
+    }
+
+    /// Writes maps, one below the other with their axes, as an SVG that needs no page: whole, or not at all.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn write_svg(maps: &[Self], path: impl AsRef<Path>) -> Result<(), Error> {
+        let mut body = String::new();
+        let mut at = 0.0;
+        for map in maps {
+            let (heading, height) = (at + HEADING, map.bottom() + frame::below(&map.x));
+            frame::text(&mut body, "", LEFT, heading - 8.0, &map.title);
+            let svg = map.svg();
+            let rest = svg.strip_prefix("<svg").unwrap_or(&svg);
+            let _ = write!(body, "<svg y=\"{heading:.0}\" width=\"{WIDTH}\" height=\"{height:.0}\"{rest}");
+            at = heading + height;
+        }
+        let file = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {at:.0}\" width=\"{WIDTH}\" height=\"{at:.0}\">\n\
+             <style>\n{STYLE}</style>\n{body}</svg>\n"
+        );
+        write_whole(path.as_ref(), file.as_bytes())
+    }
+
+    /// Where the plot ends.
+    fn bottom(&self) -> f64 {
+        TOP + (self.height as f64 * 16.0).clamp(160.0, 420.0)
+    }
+
     pub(crate) fn svg(&self) -> String {
         const BAR: f64 = 92.0;
-        let (right, bottom) = (WIDTH - BAR, TOP + (self.height as f64 * 16.0).clamp(160.0, 420.0));
+        let (right, bottom) = (WIDTH - BAR, self.bottom());
         let none = std::iter::empty();
         let x = Scale::new(&self.x, none.clone(), LEFT, right);
         let y = Scale::new(&self.y, none.clone(), bottom, TOP);

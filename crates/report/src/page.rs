@@ -13,7 +13,7 @@ use crate::skymap::SkyMap;
 use crate::table::Table;
 use crate::timeline::Timeline;
 
-const STYLE: &str = include_str!("style.css");
+pub(crate) const STYLE: &str = include_str!("style.css");
 
 /// A page that is being made: whatever is added comes below what is there.
 #[derive(Clone, Debug)]
@@ -142,21 +142,24 @@ impl Page {
     /// # Errors
     /// [`Error::Write`].
     pub fn write(&self, path: impl AsRef<Path>) -> Result<(), Error> {
-        let path = path.as_ref();
-        let refused = |source| Error::Write { path: path.to_path_buf(), source };
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}.tmp", std::process::id()));
-        let temporary = path.with_file_name(name);
-        fs::write(&temporary, self.to_html()).map_err(refused)?;
-        fs::rename(&temporary, path).map_err(|source| {
-            // What remains of it is of no use to anybody.
-            let _ = fs::remove_file(&temporary);
-            refused(source)
-        })
+        write_whole(path.as_ref(), self.to_html().as_bytes())
     }
 
     fn figure(&mut self, title: &str, svg: &str) -> &mut Self {
         let _ = writeln!(self.body, "<figure>{svg}<figcaption>{}</figcaption></figure>", Escaped(title));
         self
     }
+}
+/// Writes a file: whole, or not at all.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let refused = |source| Error::Write { path: path.to_path_buf(), source };
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.tmp", std::process::id()));
+    let temporary = path.with_file_name(name);
+    fs::write(&temporary, bytes).map_err(refused)?;
+    fs::rename(&temporary, path).map_err(|source| {
+        // What remains of it is of no use to anybody.
+        let _ = fs::remove_file(&temporary);
+        refused(source)
+    })
 }

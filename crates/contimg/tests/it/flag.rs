@@ -114,3 +114,26 @@ fn aoflagger_works_on_a_copy() {
     assert_eq!(flags(&work), flagged);
     assert_eq!(work.names(), [format!("{GROUP}.ms")]);
 }
+
+#[test]
+fn flags_are_drawn_as_a_page_a_drawing_and_a_picture() {
+    let (work, set) = sky(&[]);
+    work.run(&["flag", &set, "--quiet"]).expect(0);
+    let drawn = |name: &str| {
+        work.run(&["flags", &set, "--no-cache", "--plot", name]).expect(0);
+        std::fs::read(work.path().join(name)).expect("read")
+    };
+    let text = |name: &str| String::from_utf8(drawn(name)).expect("UTF-8");
+    let svg = text("flags.svg");
+    assert!(svg.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\""), "{}", &svg[..80]);
+    for text in [&svg, &text("flags.html")] {
+        assert!(["flagged by antenna and channel", "flagged by time and channel"].iter().all(|map| text.contains(map)));
+    }
+    assert_eq!(svg.matches("<svg").count(), 3, "two maps in one drawing");
+    assert_eq!(svg.matches("<svg").count(), svg.matches("</svg>").count());
+    let png = drawn("flags.png");
+    assert!(png.starts_with(b"\x89PNG\r\n\x1a\n"));
+    // 256 channels; of antennas and times one line each, and one between (or after) them.
+    assert_eq!(png[16..20], 256_u32.to_be_bytes());
+    work.run(&["flags", &set, "--plot", "flags.pdf"]).expect(2).says("flags.pdf");
+}
