@@ -533,10 +533,13 @@ def check_speed(env: Env, folder: Path, antennas: int, runs: int, kept: Path | N
     for name, seconds in casa.items():
         robust = f"{name}, robust"
         also = f" (robust {best[robust]:.2f} s, {peak[robust] / 2**20:.0f} MiB: {seconds / best[robust]:.1f} ×)" if robust in best else ""
-        print(f"  {name:<12} ours {best[name]:6.2f} s, {peak[name] / 2**20:4.0f} MiB; CASA {seconds:6.2f} s{also}", file=sys.stderr)
+        print(f"  {name:<12} ours {best[name]:6.2f} s, {peak[name] / 2**20:4.0f} MiB; CASA {seconds:6.2f} s, "
+              f"{seconds / best[name]:.1f} ×{also}", file=sys.stderr)  # fmt: skip
     print(f"  reading DATA and writing the same bytes: {best['plain']:.2f} s; its sync {best['sync']:.2f} s; "
           f"CASA's peak {casa_peak / 2**20:.0f} MiB", file=sys.stderr)  # fmt: skip
-    limits = {"bandpass": 10, "gains": 10, "apply": 5, "apply again": 5}
+    # Applying again is shown and not judged: CASA overwrites the column, ours writes a new one beside it, so that a crash
+    # leaves the old one.
+    limits = {"bandpass": 10, "gains": 10, "apply": 5}
     lines = [Line(f"{name}: times faster than CASA", casa[name] / best[name], limit, "", at_least=True) for name, limit in limits.items()]
     lines += [Line(f"{name}: peak memory", max(peak[name], peak.get(f"{name}, robust", 0)) / 2**20, 256, "MiB") for name in limits]
     lines.append(Line("apply: speed of reading DATA and writing the same bytes", 100 * best["plain"] / best["apply"], 50, "%", at_least=True))
