@@ -105,6 +105,14 @@ pub struct InputRecord {
     pub digest: Option<Digest>,
 }
 
+impl InputRecord {
+    /// Whether the input is there as it was, by size and modification time. `folder` holds the product.
+    #[must_use]
+    pub fn is_there(&self, folder: &Path) -> bool {
+        Input::stat(&folder.join(&self.path)).is_ok_and(|now| (now.bytes, now.mtime_ns) == (self.bytes, self.mtime_ns))
+    }
+}
+
 /// One file of a product.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileRecord {

@@ -2,6 +2,8 @@
 
 use std::ffi::CStr;
 use std::fmt;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -159,6 +161,19 @@ impl Identity {
             size: stat.st_size.cast_unsigned(),
             mtime: time(stat.st_mtime, stat.st_mtime_nsec as u32),
             ctime: time(stat.st_ctime, stat.st_ctime_nsec as u32),
+        }
+    }
+}
+
+impl From<&Metadata> for Identity {
+    fn from(metadata: &Metadata) -> Self {
+        let time = |seconds: i64, nanoseconds: i64| FileTime { seconds, nanoseconds: coarse(nanoseconds as u32) };
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            mtime: time(metadata.mtime(), metadata.mtime_nsec()),
+            ctime: time(metadata.ctime(), metadata.ctime_nsec()),
         }
     }
 }

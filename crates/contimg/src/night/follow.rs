@@ -7,13 +7,13 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::{Duration, Instant, SystemTime},
 };
 
 use clap::Args;
 use orchestrator::{Budget, Event, Feed, Layout, Seconds};
+use stamped_cache::Identity;
 use subband_io::{FileSummary, FindOptions, FoundFile};
 
 use super::request::{Request, data_set};
@@ -51,36 +51,15 @@ impl FollowArgs {
     }
 }
 
-/// Whether a file is the one that was seen before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    bytes: u64,
-    inode: u64,
-    changed: (i64, i64),
-    status_changed: (i64, i64),
-}
-
-impl Stamp {
-    fn of(path: &Path) -> Option<Self> {
-        let metadata = fs::metadata(path).ok()?;
-        Some(Self {
-            bytes: metadata.len(),
-            inode: metadata.ino(),
-            changed: (metadata.mtime(), metadata.mtime_nsec()),
-            status_changed: (metadata.ctime(), metadata.ctime_nsec()),
-        })
-    }
-
-    /// How long ago it was changed, as far as two machines' clocks can tell.
-    fn age(&self) -> Duration {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        now.saturating_sub(Duration::from_secs(u64::try_from(self.changed.0).unwrap_or(0)))
-    }
+/// How long ago a file was changed, as far as two machines' clocks can tell.
+fn age(file: &Identity) -> Duration {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    now.saturating_sub(Duration::from_secs(u64::try_from(file.mtime.seconds).unwrap_or(0)))
 }
 
 /// A file as it was seen last.
 struct Seen {
-    stamp: Option<Stamp>,
+    stamp: Option<Identity>,
     file: FoundFile,
     summary: Result<FileSummary, String>,
     /// Since when it is as it is.
@@ -220,8 +199,8 @@ impl<'a> Follow<'a> {
         let mut seen = std::mem::take(&mut self.seen);
         let mut new = Vec::new();
         for mut file in found {
-            let stamp = Stamp::of(&file.path);
-            file.bytes = stamp.map_or(file.bytes, |stamp| stamp.bytes);
+            let stamp = fs::metadata(&file.path).ok().map(|metadata| Identity::from(&metadata));
+            file.bytes = stamp.map_or(file.bytes, |stamp| stamp.size);
             match seen.remove(&file.path) {
                 Some(before) if before.stamp == stamp && (before.summary.is_ok() || !file.is_subband()) => {
                     self.seen.insert(file.path, before);
@@ -262,7 +241,7 @@ impl<'a> Follow<'a> {
         }
         let members: Vec<&Seen> = group.files.iter().filter_map(|path| self.seen.get(path)).collect();
         let unchanged = members.iter().map(|seen| seen.since.elapsed()).min().unwrap_or_default();
-        let age = members.iter().filter_map(|seen| seen.stamp.as_ref()).map(Stamp::age).min().unwrap_or_default();
+        let age = members.iter().filter_map(|seen| seen.stamp.as_ref()).map(age).min().unwrap_or_default();
         if group.group.is_complete() {
             if unchanged < self.settle {
                 return true;
@@ -294,7 +273,7 @@ impl<'a> Follow<'a> {
         let free = orchestrator::free_disk(self.layout.work());
         if free < need.saturating_add(self.budget.reserve) {
             return Some(format!(
-                "sets under way and this one need about {}, and {} is free; `contimg clean` may free some",
+                "sets under way and this one need about {}, and {} is free; `contimg clean` and `contimg retire` may free some",
                 Bytes(need),
                 Bytes(free)
             ));
@@ -306,7 +285,7 @@ impl<'a> Follow<'a> {
         let taken = self.taken_disk.1;
         (taken.saturating_add(need) > limit).then(|| {
             format!(
-                "sets under way and this one need about {}, and {} of the disk budget of {} is taken; `contimg clean` may free some",
+                "sets under way and this one need about {}, and {} of the disk budget of {} is taken; `contimg clean` and `contimg retire` may free some",
                 Bytes(need),
                 Bytes(taken),
                 Bytes(limit)
@@ -324,7 +303,7 @@ impl<'a> Follow<'a> {
                 Ok(summary) if summary.unfinished.is_empty() => continue,
                 Ok(summary) => summary.unfinished.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
             };
-            let age = seen.stamp.map_or(Duration::ZERO, |stamp| stamp.age());
+            let age = seen.stamp.as_ref().map_or(Duration::ZERO, age);
             if !seen.reported && seen.since.elapsed().max(age) >= self.wait && feed.notes.len() < MOST {
                 seen.reported = true;
                 feed.notes.push(format!("{}: {reason}", path.display()));

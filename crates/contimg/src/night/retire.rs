@@ -178,13 +178,7 @@ fn irreplaceable(path: &Path, manifest: &publish::Manifest) -> Option<String> {
     if manifest.inputs.is_empty() {
         return Some("its manifest names nothing that it was made from".to_owned());
     }
-    let lost = manifest.inputs.iter().find(|input| {
-        let since = |metadata: std::fs::Metadata| {
-            let time = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
-            Some((metadata.len(), i64::try_from(time.as_nanos()).ok()?))
-        };
-        std::fs::metadata(folder.join(&input.path)).ok().and_then(since) != Some((input.bytes, input.mtime_ns))
-    })?;
+    let lost = manifest.inputs.iter().find(|input| !input.is_there(folder))?;
     Some(format!("{} is not there as it was", folder.join(&lost.path).display()))
 }
 
