@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Class;
-use crate::record::{Attempt, Record};
+use crate::record::{Attempt, FORMAT, Record, State};
 use crate::resource::Signatures;
 
 /// One attempt of one stage of one set, with everything expanded but `{out}`.
@@ -47,6 +47,30 @@ pub(crate) struct Job {
     pub cgroup: Option<PathBuf>,
     /// Limits.
     pub limits: Limits,
+}
+
+impl Job {
+    /// The record of the stage after this attempt, which numbers itself after the earlier ones: done with these outputs, or
+    /// failed where the attempt says why.
+    pub(crate) fn record(&self, mut attempt: Attempt, outputs: Signatures) -> Record {
+        let mut attempts = self.earlier.clone();
+        attempt.number = u32::try_from(attempts.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let state = if attempt.failure.is_none() { State::Done } else { State::Failed };
+        attempts.push(attempt);
+        Record {
+            format: FORMAT,
+            set: self.set.clone(),
+            stage: self.stage.clone(),
+            state,
+            run: self.run.clone(),
+            key: self.key.clone(),
+            command: self.command.clone(),
+            inputs: self.inputs.clone(),
+            outputs,
+            attempts,
+            note: None,
+        }
+    }
 }
 
 /// What an attempt may use.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +43,23 @@ pub struct Attempt {
     pub output_bytes: u64,
     /// What went wrong; nothing when it was good.
     pub failure: Option<Failure>,
+}
+
+impl Attempt {
+    /// One that begins now, with nothing to tell yet.
+    pub(crate) fn begun() -> Self {
+        Self {
+            number: 1,
+            started_unix_s: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
+            seconds: 0.0,
+            cpu_seconds: 0.0,
+            peak_memory: 0,
+            memory_limit: 0,
+            cores: 0,
+            output_bytes: 0,
+            failure: None,
+        }
+    }
 }
 
 /// What is known of one stage of one set.

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use publish::{ManifestDraft, Overwrite, StageOptions, Staged, Status};
 use rustix::process::{Resource as Limited, Rlimit, Signal, setrlimit};
@@ -22,7 +22,7 @@ use crate::failure::{Class, Failure};
 use crate::job::{Job, Message};
 use crate::layout::Layout;
 use crate::program::{Programs, Used};
-use crate::record::{Attempt, FORMAT, Record, State};
+use crate::record::{Attempt, Record, State};
 use crate::resource::{self, Observe, Resource, Signatures};
 use crate::tree;
 
@@ -66,8 +66,7 @@ pub(crate) struct Employer<'a> {
 
 /// Does one attempt, unless something before it failed, and gives its record.
 pub(crate) fn carry_out(job: &Job, observer: &dyn Observe, employer: &Employer<'_>, before: Option<Failure>) -> Record {
-    let started = Instant::now();
-    let started_unix_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    let (started, begun) = (Instant::now(), Attempt::begun());
     let stop = Arc::new(AtomicBool::new(false));
     let mut used = Used::default();
     let result = match (before, confine(job, &stop, employer.listens)) {
@@ -77,32 +76,17 @@ pub(crate) fn carry_out(job: &Job, observer: &dyn Observe, employer: &Employer<'
             Err(Failure::new(Class::CannotStart, format!("the worker process cannot be confined: {error}")))
         }
     };
-    let failure = result.as_ref().err().cloned();
-    let mut attempts = job.earlier.clone();
-    attempts.push(Attempt {
-        number: attempts.len() as u32 + 1,
-        started_unix_s,
+    let attempt = Attempt {
         seconds: started.elapsed().as_secs_f64(),
         cpu_seconds: used.cpu_seconds,
         peak_memory: used.peak_memory,
         memory_limit: job.limits.memory,
         cores: job.limits.cores,
         output_bytes: used.output_bytes,
-        failure,
-    });
-    Record {
-        format: FORMAT,
-        set: job.set.clone(),
-        stage: job.stage.clone(),
-        state: if result.is_ok() { State::Done } else { State::Failed },
-        run: job.run.clone(),
-        key: job.key.clone(),
-        command: job.command.clone(),
-        inputs: job.inputs.clone(),
-        outputs: result.unwrap_or_default(),
-        attempts,
-        note: None,
-    }
+        failure: result.as_ref().err().cloned(),
+        ..begun
+    };
+    job.record(attempt, result.unwrap_or_default())
 }
 
 /// Reports to the head. Without a head there is nobody to tell, and its end ends this process, too.

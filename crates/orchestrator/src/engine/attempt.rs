@@ -194,28 +194,14 @@ impl Engine<'_> {
     /// The record of an attempt whose worker ended without a word.
     fn lost(&self, running: &Running, how: String) -> Result<Record, Error> {
         let job = &running.job;
-        let mut attempts = job.earlier.clone();
-        attempts.push(Attempt {
-            number: attempts.len() as u32 + 1,
+        let attempt = Attempt {
             failure: Some(Failure::new(Class::Lost, format!("the worker process {how}, without a word"))),
             memory_limit: running.need.memory,
             cores: running.need.cores,
             peak_memory: running.memory,
-            ..no_attempt()
-        });
-        let record = Record {
-            format: FORMAT,
-            set: job.set.clone(),
-            stage: job.stage.clone(),
-            state: State::Failed,
-            run: job.run.clone(),
-            key: job.key.clone(),
-            command: job.command.clone(),
-            inputs: job.inputs.clone(),
-            outputs: Signatures::new(),
-            attempts,
-            note: None,
+            ..Attempt::begun()
         };
+        let record = job.record(attempt, Signatures::new());
         record.write(&self.layout.record(&job.set, &job.stage))?;
         Ok(record)
     }
@@ -232,7 +218,7 @@ impl Engine<'_> {
         let stage = &self.plan.stages[at];
         let set = &self.sets[index];
         let concrete = set.stages[at].as_ref();
-        let attempts = failure.map(|failure| Attempt { number: 1, failure: Some(failure), ..no_attempt() });
+        let attempts = failure.map(|failure| Attempt { failure: Some(failure), ..Attempt::begun() });
         let record = Record {
             format: FORMAT,
             set: set.set.name.clone(),
@@ -259,21 +245,4 @@ pub(super) fn doublings(attempts: &[Attempt]) -> u32 {
 
 fn is_of(attempt: &Attempt, class: Class) -> bool {
     attempt.failure.as_ref().is_some_and(|failure| failure.class == class)
-}
-
-fn no_attempt() -> Attempt {
-    Attempt {
-        number: 1,
-        started_unix_s: std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_secs_f64(),
-        seconds: 0.0,
-        cpu_seconds: 0.0,
-        peak_memory: 0,
-        memory_limit: 0,
-        cores: 0,
-        output_bytes: 0,
-        failure: None,
-    }
 }

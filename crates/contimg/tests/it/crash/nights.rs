@@ -3,40 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use fixtures::GroupSpec;
 use rustix::process::Signal;
-use vis_types::JulianDate;
 
+use crate::night::three_days;
 use crate::program::{Ended, Work, run_for, send, start, tagged, wait_for};
 use crate::random::Random;
 use crate::set;
 use crate::tally::{Tally, repetitions};
 
-/// Convert, then two stages that note that they ran: one with a product, one without.
-const PLAN: &str = r#"
-[vars]
-ms = "{work}/ms/{set}.ms"
-[[stage]]
-preset = "convert"
-[[stage]]
-name = "sum"
-command = ["sh", "-c", "echo {set} sum >> {work}/ran; mkdir {out}; cksum < {ms}/table.f0 > {out}/sum; sleep 0.05"]
-reads = ["{ms}::DATA"]
-product = "{work}/p/{set}"
-memory = "64MiB"
-[[stage]]
-name = "look"
-command = ["sh", "-c", "echo {set} look >> {work}/ran; test -s {work}/p/{set}/sum; sleep 0.05"]
-reads = ["{work}/p/{set}"]
-memory = "64MiB"
-[[stage]]
-name = "count"
-scope = "night"
-command = ["sh", "-c", "echo night count >> {work}/ran; mkdir {out}; cat \"$@\" > {out}/sum", "{out}", "{work}/p/{set}/sum"]
-reads = ["{work}/p/{set}"]
-product = "{work}/p/night"
-memory = "64MiB"
-"#;
 const ARGUMENTS: [&str; 9] = ["run", "input", "--plan", "plan.toml", "--work", "out", "--reserve", "1MiB", "--json"];
 /// Stages of the whole night.
 const STAGES: u64 = 3 * 3 + 1;
@@ -60,12 +34,7 @@ fn ran(work: &Work) -> usize {
 
 #[test]
 fn of_the_head_at_random_moments() {
-    let work = Work::new();
-    for day in 0..3 {
-        let start = JulianDate(GroupSpec::tiny().start.0 + f64::from(day));
-        work.add(&GroupSpec { start, ..GroupSpec::tiny() });
-    }
-    std::fs::write(work.path().join("plan.toml"), PLAN).expect("write");
+    let work = three_days();
     let begun = Instant::now();
     work.run(&ARGUMENTS).expect(0);
     let usual = begun.elapsed();

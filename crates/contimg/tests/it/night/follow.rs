@@ -6,9 +6,8 @@ use std::process::Child;
 
 use fixtures::{Fault, FaultKind, GroupSpec};
 use rustix::process::Signal;
-use vis_types::JulianDate;
 
-use super::Night;
+use super::{Night, group_of as group};
 use crate::program::{Ended, GROUP, send, start, wait_for};
 
 /// One stage that notes which groups it got, with how many files.
@@ -21,10 +20,6 @@ product = "{work}/p/{set}"
 memory = "32MiB"
 "#;
 const SECOND: &str = "2026-01-26T00:05:19";
-
-fn group(day: u32) -> GroupSpec {
-    GroupSpec { start: JulianDate(GroupSpec::tiny().start.0 + f64::from(day)), ..GroupSpec::tiny() }
-}
 
 struct Followed(Night);
 

@@ -12,7 +12,9 @@ mod stops;
 
 use std::path::PathBuf;
 
+use fixtures::GroupSpec;
 use serde_json::Value;
+use vis_types::JulianDate;
 
 use crate::program::{Ended, Work};
 
@@ -82,4 +84,45 @@ max_output = "32MiB"
 /// A set whose script is `script`.
 pub(crate) fn set(name: &str, script: &str) -> String {
     format!("[[set]]\nname = \"{name}\"\nvars = {{ do = {script:?} }}\n")
+}
+
+/// Convert, then two stages that note that they ran: one with a product, one without.
+pub(crate) const SUMS: &str = r#"
+[vars]
+ms = "{work}/ms/{set}.ms"
+[[stage]]
+preset = "convert"
+[[stage]]
+name = "sum"
+command = ["sh", "-c", "echo {set} sum >> {work}/ran; mkdir {out}; cksum < {ms}/table.f0 > {out}/sum; sleep 0.05"]
+reads = ["{ms}::DATA"]
+product = "{work}/p/{set}"
+memory = "64MiB"
+[[stage]]
+name = "look"
+command = ["sh", "-c", "echo {set} look >> {work}/ran; test -s {work}/p/{set}/sum; sleep 0.05"]
+reads = ["{work}/p/{set}"]
+memory = "64MiB"
+[[stage]]
+name = "count"
+scope = "night"
+command = ["sh", "-c", "echo night count >> {work}/ran; mkdir {out}; cat \"$@\" > {out}/sum", "{out}", "{work}/p/{set}/sum"]
+reads = ["{work}/p/{set}"]
+product = "{work}/p/night"
+memory = "64MiB"
+"#;
+
+/// A tiny group so many days after the first.
+pub(crate) fn group_of(day: u32) -> GroupSpec {
+    GroupSpec { start: JulianDate(GroupSpec::tiny().start.0 + f64::from(day)), ..GroupSpec::tiny() }
+}
+
+/// Three groups in `input`, and [`SUMS`] as `plan.toml`.
+pub(crate) fn three_days() -> Work {
+    let work = Work::new();
+    for day in 0..3 {
+        work.add(&group_of(day));
+    }
+    std::fs::write(work.path().join("plan.toml"), SUMS).expect("write");
+    work
 }

@@ -1,40 +1,16 @@
 //! `contimg retire`: what goes, what stays and why, and what a run makes of it.
 
 use fixtures::GroupSpec;
-use vis_types::JulianDate;
 
+use super::{SUMS, three_days};
 use crate::program::Work;
 use crate::set;
 
-const PLAN: &str = r#"
-[vars]
-ms = "{work}/ms/{set}.ms"
-[[stage]]
-preset = "convert"
-[[stage]]
-name = "sum"
-command = ["sh", "-c", "mkdir {out}; cksum < {ms}/table.f0 > {out}/sum"]
-reads = ["{ms}::DATA"]
-product = "{work}/p/{set}"
-memory = "64MiB"
-[[stage]]
-name = "count"
-scope = "night"
-command = ["sh", "-c", "mkdir {out}; cat \"$@\" > {out}/sum", "{out}", "{work}/p/{set}/sum"]
-reads = ["{work}/p/{set}"]
-product = "{work}/p/night"
-memory = "64MiB"
-"#;
 const RUN: [&str; 8] = ["run", "input", "--plan", "plan.toml", "--work", "out", "--no-report", "--json"];
 
 #[test]
 fn the_oldest_set_goes_and_counts_as_done_until_it_is_asked_for() {
-    let work = Work::new();
-    for day in 0..3 {
-        let start = JulianDate(GroupSpec::tiny().start.0 + f64::from(day));
-        work.add(&GroupSpec { start, ..GroupSpec::tiny() });
-    }
-    std::fs::write(work.path().join("plan.toml"), PLAN).expect("write");
+    let work = three_days();
     let retire = |more: &[&str]| work.run(&[&["retire", "--work", "out", "--json"], more].concat()).expect(0).json();
     let fates = |said: &serde_json::Value| -> Vec<String> {
         let sets = said["sets"].as_array().expect("a list");
@@ -79,7 +55,7 @@ fn the_oldest_set_goes_and_counts_as_done_until_it_is_asked_for() {
 #[test]
 fn what_is_not_done_stays() {
     let work = Work::with(&GroupSpec::tiny());
-    let plan = PLAN.replace("cksum", "exit 7; cksum");
+    let plan = SUMS.replace("cksum", "exit 7; cksum");
     std::fs::write(work.path().join("plan.toml"), plan).expect("write");
     assert_eq!(work.run(&RUN).orderly(), Ok(4));
     let said = work.run(&["retire", "--work", "out", "--keep", "1B", "--remove"]).expect(0);
