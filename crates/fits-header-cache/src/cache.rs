@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rayon::prelude::*;
 use stamped_cache::{Cache, Explanation, Key, LookUpError, Options, Stats, Store, StoreOptions};
 
 use crate::error::Error;
@@ -60,11 +59,6 @@ impl FitsCache {
     /// [`Error`]; nothing is kept then.
     pub fn file(&self, path: impl AsRef<Path>) -> Result<Arc<FitsFile>, Error> {
         self.file_of(&key(path.as_ref())?)
-    }
-
-    /// The headers of many files, in the order of their paths, on all threads of the pool.
-    pub fn files<P: AsRef<Path> + Sync>(&self, paths: &[P]) -> Vec<Result<Arc<FitsFile>, Error>> {
-        paths.par_iter().with_min_len(16).map(|path| self.file(path)).collect()
     }
 
     /// Statistics of an area of the first image in the file at `path`: those that are held, if the file is unchanged, else

@@ -3,7 +3,7 @@
 //! - **In:** paths of FITS files, plain or gzipped, single images in them perhaps in compressed tiles (fpack).
 //! - **Out:** [`FitsFile`]: every [`Header`] of a file, its cards typed when they are asked for; [`Celestial`]: which direction
 //!   a pixel is, whatever the order of the axes; [`Pixels`]: [`Statistics`] of an image or of an [`Area`], values, a
-//!   [`Preview`]. [`FitsCache`] keeps headers and statistics in memory and on disk while their files are unchanged.
+//!   [`Preview`]. [`FitsCache`] keeps headers, statistics and peaks in memory and on disk while their files are unchanged.
 //! - **Cost:** a header is one `open` and one `pread`; pixels are read once, after a sample of them, in chunks of 256 KiB on all
 //!   threads, in some 30 MiB altogether. Median and MAD are exact.
 //! - **Refuses:** by name what it cannot read: the file, the HDU, the card. Nothing in a file's name has a meaning to it, and

@@ -158,12 +158,12 @@ pub(crate) struct Tiles {
 const GIVEN_BYTES: usize = 4 << 20;
 
 impl Tiles {
-    /// `new` is of a file that is one hole; `replaces` where the old file goes when it gets its place.
-    pub(crate) fn new(old: Option<TiledColumn>, mut new: TiledColumn, replaces: bool) -> Result<Self> {
+    /// `new` is of a file that is one hole; the old file of the same column goes when it gets its place.
+    pub(crate) fn new(old: Option<TiledColumn>, mut new: TiledColumn) -> Result<Self> {
         new.assume_holes()?;
         let tiles = new.grid().iter().product();
         let written = std::iter::repeat_with(|| AtomicBool::new(false)).take(tiles).collect();
-        let passed = replaces.then(Mutex::default);
+        let passed = old.as_ref().is_some_and(|old| old.name() == new.name()).then(Mutex::default);
         Ok(Self { old, new, written, turns: [const { Mutex::new(()) }; 32], passed })
     }
 

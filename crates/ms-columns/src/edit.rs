@@ -99,9 +99,10 @@ impl ColumnEdit {
         let lock = SetLock::take(&set, options.wait)?;
         let edit = publish::Edit::begin(&set)?;
         let rows = lock.table().rows()?;
+        // A change of flag versions alone is none of the set's columns, and gets no row.
         let history = match &options.command {
-            Some(_) => History::take(&set, &lock.table(), options.wait)?,
-            None => None,
+            Some(_) if !targets.is_empty() => History::take(&set, &lock.table(), options.wait)?,
+            _ => None,
         };
         let mut new = Self {
             columns: Vec::new(),

@@ -109,13 +109,12 @@ impl ColumnEdit {
         for &(column, _) in tiled {
             let writer = TiledColumn::open_rw(tiles_folder, column)?;
             let before = old.iter_mut().find(|(name, _)| *name == column).and_then(|(_, tiles)| tiles.take());
-            let replaces = before.as_ref().is_some_and(|before| before.name() == column);
             self.columns.push(Arc::new(Column {
                 set: self.set.clone(),
                 name: column.to_owned(),
                 kind: writer.kind(),
                 shapes: Shapes::One(writer.cell()),
-                way: Way::Tiled(Box::new(Tiles::new(before, writer, replaces)?)),
+                way: Way::Tiled(Box::new(Tiles::new(before, writer)?)),
             }));
         }
         Ok(())

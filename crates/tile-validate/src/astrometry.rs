@@ -59,18 +59,18 @@ fn measured(
     let half = cell_deg.map(|cell| (rules.source_box_arcsec / 3600.0 / cell).ceil().clamp(2.0, 64.0) as i64);
     let mut alone: Vec<&Source> = Vec::new();
     let mut boxes = Vec::new();
-    for source in sources {
-        let at = |s: &Source| celestial.pixel(sky(s));
-        let Some((x, y)) = at(source) else { continue };
+    let places: Vec<_> = sources.iter().map(|source| celestial.pixel(sky(source))).collect();
+    for (source, place) in sources.iter().zip(&places) {
+        let &Some((x, y)) = place else { continue };
         let (cx, cy) = (x.round() as i64, y.round() as i64);
         let [width, height] = celestial.size().map(|n| i64::try_from(n).unwrap_or(i64::MAX));
         if cx < half[0] || cy < half[1] || cx + half[0] >= width || cy + half[1] >= height {
             continue;
         }
         // A neighbour in the box would be taken for the source.
-        let near = sources
+        let near = places
             .iter()
-            .filter_map(|s| at(s))
+            .flatten()
             .filter(|(u, v)| (u - x).abs() <= 2.0 * half[0] as f64 && (v - y).abs() <= 2.0 * half[1] as f64);
         if near.count() > 1 {
             continue;

@@ -5,11 +5,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use cal_tables::{FlaggedChannels, InTime, InterpolateOptions};
 use casacore::Complex32;
-use ms_columns::{ColumnEdit, EditOptions, Input, Output, Target, free_version_name};
+use ms_columns::{ColumnEdit, Input, Output, Target, free_version_name};
 use rayon::prelude::*;
 use serde::Serialize;
 use serde_json::json;
@@ -21,6 +20,7 @@ use crate::calibrate::known::{How, Known, Loaded};
 use crate::calibrate::register;
 use crate::calibrate::set::View;
 use crate::failure::{Class, Failure};
+use crate::opening::edit_options;
 use crate::output::{errln, outln};
 use crate::progress;
 
@@ -260,11 +260,7 @@ fn write(args: &ApplyArgs, view: &View, known: &Known) -> Result<Counts, Failure
     if has_spectrum {
         targets.push(Target::existing("WEIGHT_SPECTRUM"));
     }
-    let options = EditOptions {
-        wait: Duration::try_from_secs_f64(args.wait.max(0.0)).unwrap_or(Duration::MAX),
-        command: Some(crate::isolate::command_line()),
-        ..EditOptions::new(format!("contimg apply {}", env!("CARGO_PKG_VERSION")))
-    };
+    let options = edit_options("apply", args.wait);
     let version = match &args.flag_version {
         Some(name) => name.clone(),
         None => free_version_name(&view.path, "before_apply").map_err(failed)?,

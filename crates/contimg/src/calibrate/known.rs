@@ -64,10 +64,8 @@ pub(crate) struct Known {
 impl Known {
     /// Prepares `tables` for a set; those that do not fit are refused.
     pub(crate) fn new(view: &View, tables: &[Loaded], how: How) -> Result<Self, Failure> {
-        let mut has_rows = vec![false; view.descriptions.len()];
-        view.contexts.iter().for_each(|context| has_rows[context.description as usize] = true);
         let mut of = Vec::new();
-        for (description, has_rows) in view.descriptions.iter().zip(has_rows) {
+        for (description, has_rows) in view.descriptions.iter().zip(view.has_rows()) {
             if !has_rows {
                 of.push(None);
                 continue;

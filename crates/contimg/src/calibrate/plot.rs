@@ -7,7 +7,7 @@ use gain_solve::Mode;
 use report::{Axis, HeatMap, Page, Plot, Status};
 
 use crate::calibrate::stages::Solved;
-use crate::calibrate::tables::Report;
+use crate::calibrate::tables::{Report, median};
 use crate::failure::{Class, Failure};
 
 /// What is drawn of a solution.
@@ -159,7 +159,7 @@ fn lines(table: &CalTable, curves: &Curves, name: &str, part: Part) -> Plot {
     let mut plot = Plot::new(format!("{name} against {against}{}", curves.of), curves.axis.clone(), part.axis());
     // Windows do not join where there is a gap between them.
     let steps = curves.x.windows(2).map(|pair| pair[1] - pair[0]);
-    let usual = median(steps.collect());
+    let usual = median(steps.collect()).unwrap_or(f64::NAN);
     for (antenna, values) in table.antennas.iter().zip(&curves.values) {
         if values.iter().all(|value| value.is_nan()) {
             continue;
@@ -196,9 +196,9 @@ fn map(curves: &Curves, name: &str, part: Part) -> Result<HeatMap, report::Error
 /// Every antenna's median over the curve.
 fn beside(table: &CalTable, curves: &Curves, name: &str, part: Part) -> Plot {
     let points = table.antennas.iter().zip(&curves.values).enumerate().filter_map(|(number, (antenna, values))| {
-        let y = median(values.iter().copied().filter(|value| value.is_finite()).collect());
+        let y = median(values.iter().copied().filter(|value| value.is_finite()).collect())?;
         let named = report::Point { x: number as f64, y, name: antenna.name.clone(), ..report::Point::default() };
-        y.is_finite().then_some(named)
+        Some(named)
     });
     let of = if curves.x.len() > 1 { ", median of each" } else { "" };
     Plot::new(
@@ -207,9 +207,4 @@ fn beside(table: &CalTable, curves: &Curves, name: &str, part: Part) -> Plot {
         part.axis(),
     )
     .points(name, points)
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

@@ -53,9 +53,7 @@ impl Route {
         let cross = view.rows.iter().filter(|row| row.antennas[0] != row.antennas[1]);
         let order = Order::of_rows(antennas, cross.map(|row| row.antennas.map(|a| dense[usize::from(a)])));
         let all = antennas * antennas.saturating_sub(1) / 2;
-        let mut has_rows = vec![false; view.descriptions.len()];
-        view.contexts.iter().for_each(|context| has_rows[context.description as usize] = true);
-        let with_rows = view.descriptions.iter().zip(has_rows).filter(|(_, has_rows)| *has_rows);
+        let with_rows = view.descriptions.iter().zip(view.has_rows()).filter(|(_, has_rows)| *has_rows);
         let values: usize = with_rows.map(|(d, _)| d.channels * d.receptors.len()).sum();
         let by_bytes = CHUNK_BYTES / (values * size_of::<casacore::Complex32>()).max(1);
         let baselines = by_bytes.min(all.div_ceil(CHUNKS)).max(1);
@@ -151,7 +149,8 @@ pub(crate) fn batches(times: usize, room: Room, intervals_of: impl Fn(usize) -> 
         match found.last_mut() {
             Some(batch)
                 if batch.len() < room.times.max(1)
-                    && inside.union(&own.iter().copied().collect()).count() <= room.intervals.max(1) =>
+                    && inside.len() + own.iter().filter(|interval| !inside.contains(interval)).count()
+                        <= room.intervals.max(1) =>
             {
                 batch.end = time + 1;
             }

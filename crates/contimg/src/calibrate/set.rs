@@ -65,6 +65,13 @@ pub(crate) struct RowKey {
 }
 
 impl View {
+    /// Which data descriptions have rows.
+    pub(crate) fn has_rows(&self) -> Vec<bool> {
+        let mut has_rows = vec![false; self.descriptions.len()];
+        self.contexts.iter().for_each(|context| has_rows[context.description as usize] = true);
+        has_rows
+    }
+
     /// Opens the set at `path`.
     pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
         let input = |error: ms_meta_cache::Error| {

@@ -216,11 +216,9 @@ impl Work<'_> {
         let intervals = Intervals::new(view, stage.interval, split, |field, scan| {
             selects(&args.field, field) && selects(&args.scan, scan)
         });
-        let mut has_rows = vec![false; view.descriptions.len()];
-        view.contexts.iter().for_each(|context| has_rows[context.description as usize] = true);
         let mut bands: Vec<Option<Bands>> = Vec::new();
         let (mut groups, mut receptors) = (0, 0);
-        for (description, has_rows) in view.descriptions.iter().zip(has_rows) {
+        for (description, has_rows) in view.descriptions.iter().zip(view.has_rows()) {
             if !has_rows || description.hands.is_empty() || description.channels == 0 {
                 bands.push(None);
                 continue;

@@ -193,9 +193,9 @@ fn report(
         reference: references.iter().map(|reference| reference.map(|r| name(plan.antennas[r]))).collect(),
         without_solution: plan.antennas.iter().filter(|&&a| !has_solution[a]).map(|&a| name(a)).collect(),
         iterations: [iterations.get(iterations.len() / 2), iterations.last()].map(|n| n.copied().unwrap_or(0)),
-        residual: median(residuals.collect()),
+        residual: median(residuals.collect()).unwrap_or(0.0),
         robust_scale,
-        snr: median(snr.map(|(_, snr)| f64::from(*snr)).collect()),
+        snr: median(snr.map(|(_, snr)| f64::from(*snr)).collect()).unwrap_or(0.0),
         failed,
         verdict: None,
     };
@@ -222,7 +222,8 @@ fn verdict(report: &Report, max_flagged: f64) -> Option<String> {
     })
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+/// The middle one, or the upper of the middle two.
+pub(super) fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(0.0)
+    values.get(values.len() / 2).copied()
 }

@@ -7,7 +7,7 @@ mod report;
 mod stream;
 mod versions;
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, ValueEnum};
 use flagger::{Search, Settings};
@@ -170,15 +170,4 @@ fn settings(args: &FlagArgs) -> Result<Settings, Failure> {
         return Err(Failure::new(Class::Usage, format!("--wait is {}, not a number of seconds", args.wait)));
     }
     Ok(settings)
-}
-
-impl FlagArgs {
-    /// How the set is locked, and who changes it.
-    fn edit_options(&self) -> ms_columns::EditOptions {
-        ms_columns::EditOptions {
-            wait: Duration::from_secs_f64(self.wait.min(1e9)),
-            command: Some(crate::isolate::command_line()),
-            ..ms_columns::EditOptions::new(concat!("contimg flag ", env!("CARGO_PKG_VERSION")))
-        }
-    }
 }

@@ -23,7 +23,9 @@ use super::{
 };
 use crate::{
     failure::{Class, Failure},
-    opening, progress,
+    opening,
+    opening::edit_options,
+    progress,
 };
 
 /// What was done, for the report.
@@ -57,7 +59,7 @@ pub(super) fn flag(args: &FlagArgs, settings: &Settings) -> Result<Outcome, Fail
     let mut version = None;
     if !args.dry_run {
         let targets = [Target::existing("FLAG"), Target::existing("FLAG_ROW")];
-        let mut begun = ColumnEdit::begin(&args.set, &args.edit_options(), &targets).map_err(of_columns)?;
+        let mut begun = ColumnEdit::begin(&args.set, &edit_options("flag", args.wait), &targets).map_err(of_columns)?;
         let name = match &args.save_as {
             Some(name) => name.clone(),
             None => free_version_name(&args.set, BEFORE_FLAG).map_err(of_columns)?,

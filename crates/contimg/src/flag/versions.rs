@@ -9,6 +9,7 @@ use serde_json::json;
 use super::FlagArgs;
 use crate::{
     failure::{Class, Failure},
+    opening::edit_options,
     output::outln,
 };
 
@@ -19,7 +20,7 @@ pub(super) fn run(args: &FlagArgs) -> Result<Option<ExitCode>, Failure> {
     if asks && args.dry_run {
         return Err(Failure::new(Class::Usage, "--dry-run is for flagging"));
     }
-    let options = args.edit_options();
+    let options = edit_options("flag", args.wait);
     if args.list {
         let versions = ms_columns::flag_versions(&args.set).map_err(of_columns)?;
         // The folder of a set that is none would be an empty list.

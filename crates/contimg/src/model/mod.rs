@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use calib_model::{Caching, Complex32, Counts, Mode};
 use casacore::Table;
-use ms_columns::{ColumnEdit, Committed, EditOptions, Input, Target};
+use ms_columns::{ColumnEdit, Committed, Input, Target};
 use ms_meta_cache::MsMetaCache;
 use serde_json::{Value, json};
 
@@ -31,6 +31,7 @@ use self::residual::Tally;
 use self::set::{Set, of_table};
 use self::sky::{Sky, counted};
 use crate::failure::{Class, Failure};
+use crate::opening::edit_options;
 use crate::output::{errln, outln};
 use crate::size::Bytes;
 use crate::supervise::Stop;
@@ -139,12 +140,7 @@ impl Work<'_> {
         let predictor = sky.predictor(set.frame)?;
         let before = predictor.counts();
         let column = target.column().to_owned();
-        let wait = Duration::from_secs_f64(args.wait);
-        let options = EditOptions {
-            wait,
-            command: Some(crate::isolate::command_line()),
-            ..EditOptions::new(concat!("contimg model ", env!("CARGO_PKG_VERSION")))
-        };
+        let options = edit_options("model", args.wait);
         let edit = ColumnEdit::begin(self.path, &options, &[target]).map_err(|e| Failure::of_columns(&e))?;
         set.check_rows(self.path, edit.rows())?;
         let output = edit.column::<Complex32>(&column).map_err(|e| Failure::of_columns(&e))?;

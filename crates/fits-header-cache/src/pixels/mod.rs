@@ -237,7 +237,8 @@ impl Pixels {
         zones: Option<&Zones<T>>,
     ) -> Result<(Moments, Option<Candidates<T>>), Error> {
         let plan = Plan { encoding: self.encoding, instructions: Instructions::best(), zones };
-        let threads = rayon::current_num_threads();
+        // What must be unpacked comes from one thread, which then has all the room.
+        let threads = if let Way::Direct { .. } = self.way { rayon::current_num_threads() } else { 1 };
         let new = || Gathered::new(threads);
         let found = self.pass(chunks, new, |found: &mut Gathered<T>, index, bytes| found.add(&plan, index, bytes))?;
         let pixels = found.iter().map(|found| found.pixels).sum();

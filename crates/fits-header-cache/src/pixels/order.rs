@@ -1,6 +1,7 @@
 //! Exact order statistics by counting: the digits of the wanted value are found one after the other, 16 bits in a pass.
 
 use super::sample::Sample;
+use super::zones::middle_ranks;
 
 /// Values of a digit.
 pub(crate) const VALUES: usize = 1 << 16;
@@ -17,7 +18,7 @@ pub(crate) struct Search {
 impl Search {
     /// The two middle ones of `count` values, which are the same when it is odd.
     pub(crate) fn middle(count: u64) -> Self {
-        Self { wanted: [(0, count.saturating_sub(1) / 2), (0, count / 2)], found: 0 }
+        Self { wanted: middle_ranks(count).map(|rank| (0, rank)), found: 0 }
     }
 
     /// Whether all digits are found.

@@ -143,7 +143,7 @@ fn take_within<T: Sample>(values: &mut Vec<T>, zone: [T; 2]) -> Vec<T> {
 }
 
 /// The two middle ranks of so many values, which are the same when it is odd.
-fn middle_ranks(count: u64) -> [u64; 2] {
+pub(crate) fn middle_ranks(count: u64) -> [u64; 2] {
     [count.saturating_sub(1) / 2, count / 2]
 }
 

@@ -82,7 +82,8 @@ fn many_files_come_in_the_order_of_their_paths() {
     let mut paths: Vec<_> =
         (1..60).map(|i| put(folder.path(), &format!("{i}.fits"), &tile(i, 1, &vec![0.0; i as usize]))).collect();
     paths.insert(30, folder.path().join("absent.fits"));
-    let found = FitsCache::default().files(&paths);
+    let cache = FitsCache::default();
+    let found: Vec<_> = paths.iter().map(|path| cache.file(path)).collect();
     let widths: Vec<_> =
         found.iter().map(|file| file.as_ref().ok().and_then(|f| f.primary().image().map(|i| i.width()))).collect();
     let mut wanted: Vec<_> = (1..60).map(Some).collect();

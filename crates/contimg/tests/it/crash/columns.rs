@@ -15,6 +15,7 @@ use rustix::process::Signal;
 use super::places::mount;
 use crate::program::{Ended, GROUP, Work, run_for, send, start, tagged, wait_for};
 use crate::random::Random;
+use crate::set;
 use crate::tally::{Tally, repetitions};
 
 /// A set with interference, its flags before and after, and how long flagging takes.
@@ -33,7 +34,7 @@ impl Scene {
         work.convert(&[]).expect(0);
         fs::rename(work.set(), work.path().join("old.ms")).expect("rename");
         let old = flags(&work.path().join("old.ms"));
-        copy(&work.path().join("old.ms"), &work.set());
+        set::copy(&work.path().join("old.ms"), &work.set());
         let begun = Instant::now();
         work.run(&["flag", &set_name()]).expect(0);
         let usual = begun.elapsed();
@@ -45,7 +46,7 @@ impl Scene {
     /// The set as it was, in the output folder.
     fn reset(&self) {
         let _ = fs::remove_dir_all(self.work.set());
-        copy(&self.work.path().join("old.ms"), &self.work.set());
+        set::copy(&self.work.path().join("old.ms"), &self.work.set());
     }
 
     /// Which flags the set has once any command has opened it, and that all of it is whole.
@@ -77,11 +78,6 @@ fn flags(set: &Path) -> Vec<bool> {
     let mut all: Vec<bool> = table.read_vec("FLAG", 0..rows).expect("FLAG");
     all.extend(table.read_vec::<bool>("FLAG_ROW", 0..rows).expect("FLAG_ROW"));
     all
-}
-
-fn copy(from: &Path, to: &Path) {
-    let status = Command::new("cp").arg("-r").arg(from).arg(to).status().expect("cp");
-    assert!(status.success());
 }
 
 #[test]
