@@ -404,6 +404,21 @@ cct_error* cct_column_get_strings(cct_table* table, const char* column, size_t c
     });
 }
 
+cct_error* cct_column_get_records(cct_table* table, const char* column, size_t column_len, const cct_rows* rows,
+                                  cct_buffer** out) {
+    return guarded([&] {
+        const Access a = access(table, column, column_len, rows, false);
+        need_type(a, TpRecord);
+        std::unique_ptr<cct_buffer> buffer(new cct_buffer);
+        shim::Writer writer(buffer->bytes);
+        ScalarColumn<TableRecord> cells(a.table, a.name);
+        for (uint64_t i = 0; i < rows->count; i++) {
+            shim::write_record(writer, cells.get(a.row(i)));
+        }
+        *out = buffer.release();
+    });
+}
+
 cct_error* cct_column_put_strings(cct_table* table, const char* column, size_t column_len, const cct_rows* rows,
                                   const uint8_t* strings, size_t strings_len, size_t elements) {
     return guarded([&] {

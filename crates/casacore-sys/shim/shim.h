@@ -99,6 +99,8 @@ cct_error* cct_column_put(cct_table* table, const char* column, size_t column_le
 // The same for strings: each is a u32 length and its bytes.
 cct_error* cct_column_get_strings(cct_table* table, const char* column, size_t column_len, const cct_rows* rows,
                                   const cct_slice* slice, cct_buffer** out);
+cct_error* cct_column_get_records(cct_table* table, const char* column, size_t column_len, const cct_rows* rows,
+                                  cct_buffer** out);
 cct_error* cct_column_put_strings(cct_table* table, const char* column, size_t column_len, const cct_rows* rows,
                                   const uint8_t* strings, size_t strings_len, size_t elements);
 // Per row an i64 number of axes (-1: undefined) and as many i64 lengths.

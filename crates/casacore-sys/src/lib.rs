@@ -222,6 +222,13 @@ unsafe extern "C" {
         slice: *const Slice,
         out: *mut *mut Buffer,
     ) -> *mut Error;
+    pub fn cct_column_get_records(
+        table: *mut Table,
+        column: *const c_char,
+        column_len: usize,
+        rows: *const Rows,
+        out: *mut *mut Buffer,
+    ) -> *mut Error;
     pub fn cct_column_put_strings(
         table: *mut Table,
         column: *const c_char,

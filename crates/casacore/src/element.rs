@@ -33,7 +33,7 @@ pub enum DataType {
     Complex64,
     /// `String`. Bytes that are not UTF-8 are read as Latin-1.
     String,
-    /// A record in every cell, such as SOURCE_MODEL of old Measurement Sets; listed, not read.
+    /// A record in every cell, such as SOURCE_MODEL of old Measurement Sets; read, not created.
     Record,
     /// A type that this crate neither reads nor creates.
     Other,

@@ -455,6 +455,19 @@ impl Handle {
         )
     }
 
+    pub(crate) fn get_records<R>(&self, place: &Place<'_>, read: impl FnOnce(&[u8]) -> Option<R>) -> Result<R> {
+        let (name, length) = text!(place.column);
+        let rows = place.rows();
+        self.call_for(
+            About::column("read the column", place.column),
+            |table, out| {
+                // SAFETY: as in `describe`; `place` outlives the call.
+                unsafe { sys::cct_column_get_records(table, name, length, &rows, out) }
+            },
+            read,
+        )
+    }
+
     /// Writes strings, each a length and its bytes.
     pub(crate) fn put_strings(
         &self,

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::handle::Place;
 use crate::record::wire;
-use crate::{Element, Error, Result, Table};
+use crate::{Element, Error, Record, Result, Table};
 
 /// Which rows to read or write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -279,6 +279,21 @@ impl Table {
         Ok(strings)
     }
 
+    /// Reads records, one a row, such as SOURCE_MODEL of old Measurement Sets. A cell that was never written is an empty
+    /// one, as casacore has it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoColumn`], [`Error::Type`], [`Error::RowRange`].
+    pub fn read_records<'r>(&self, column: &str, rows: impl Into<Rows<'r>>) -> Result<Vec<Record>> {
+        let rows = rows.into();
+        let request = Request::new(&rows, None);
+        self.handle.get_records(&request.place(column, &rows), |bytes| {
+            self.operations.read(bytes.len());
+            one_after_another(bytes, wire::Reader::record)
+        })
+    }
+
     /// Writes strings: one a row, or `[row, cell axes…]` for arrays that have a shape already.
     ///
     /// # Errors
@@ -483,14 +498,19 @@ impl Table {
     }
 }
 
-/// The strings that the shim wrote one after another.
+/// The strings that the shim wrote.
 fn strings(bytes: &[u8]) -> Option<Vec<String>> {
+    one_after_another(bytes, wire::Reader::string)
+}
+
+/// All that the shim wrote, each as `read` takes it.
+fn one_after_another<'b, T>(bytes: &'b [u8], read: impl Fn(&mut wire::Reader<'b>) -> Option<T>) -> Option<Vec<T>> {
     let mut reader = wire::Reader(bytes);
-    let mut strings = Vec::new();
+    let mut all = Vec::new();
     while !reader.0.is_empty() {
-        strings.push(reader.string()?);
+        all.push(read(&mut reader)?);
     }
-    Some(strings)
+    Some(all)
 }
 
 fn string_bytes<S: AsRef<str>>(values: &[S]) -> Vec<u8> {

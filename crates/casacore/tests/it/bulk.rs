@@ -1,8 +1,8 @@
 //! A column in bulk: both ways give the same, in chunks of any size, of any part, by any rows.
 
 use casacore::{
-    Bucket, CellSlice, Column, ColumnDesc, ColumnOptions, Complex32, DataType, Element, Endian, Error, Layout, Manager,
-    Operations, Ragged, Record, Rows, Selection, Table, Way, tiles::NotTiled,
+    Array, Bucket, CellSlice, Column, ColumnDesc, ColumnOptions, Complex32, Complex64, DataType, Element, Endian,
+    Error, Layout, Manager, Operations, Ragged, Record, Rows, Selection, Table, Values, Way, tiles::NotTiled,
 };
 use ndarray::{Array2, Array3, Array4, s};
 
@@ -369,17 +369,54 @@ fn what_cannot_be_is_an_error() {
     assert!(matches!(column.chunks::<i32>(&Selection::all().channels(0..1), 10), Err(Error::Shape { .. })));
 }
 
+/// A copy of a table of testdata/tables: opening it may write its lock file.
+fn made_elsewhere(name: &str) -> tempfile::TempDir {
+    let made = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/tables").join(name);
+    let folder = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(&made).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
+    }
+    folder
+}
+
+/// What python-casacore wrote (testdata/tables/records.py).
+#[test]
+fn records() {
+    let folder = made_elsewhere("records");
+    let table = Table::open(folder.path()).unwrap();
+    assert_eq!(table.column("MODEL").unwrap().kind, DataType::Record);
+    let cells = table.read_records("MODEL", 0..4).unwrap();
+    assert!([0, 1, 3].iter().all(|&row: &usize| cells[row].is_empty()), "never written, or written empty");
+    let array = |shape: &[usize], values| Array { shape: shape.to_vec(), values };
+    let complexes = vec![Complex32::new(1.0, 2.0), Complex32::new(0.0, 3.0)];
+    let inner = Record::new()
+        .with("ints", array(&[2, 2], Values::I32(vec![1, 2, 3, 4])))
+        .with("x", array(&[2], Values::Complex32(complexes)));
+    let model = Record::new()
+        .with("flux", 2.5)
+        .with("on", true)
+        .with("n", 7_i64)
+        .with("name", "3C48")
+        .with("z", Complex64::new(1.0, -2.0))
+        .with("shape", array(&[2, 3], Values::F64((0..6).map(f64::from).collect())))
+        .with("flags", array(&[2], Values::Bool(vec![true, false])))
+        .with("names", vec!["a", "bcd"])
+        .with("inner", inner)
+        .with("empty", array(&[0], Values::F64(Vec::new())));
+    assert_eq!(cells[2], model);
+    assert_eq!(table.read_records("MODEL", &[2, 0][..]).unwrap(), [model, Record::new()]);
+
+    assert!(matches!(table.read_records("MODEL", 3..5), Err(Error::RowRange { row: 4, .. })));
+    assert!(matches!(table.read_records("ID", 0..1), Err(Error::Type { .. })));
+    assert!(matches!(table.read_records("NONE", 0..1), Err(Error::NoColumn { .. })));
+}
+
 /// Two hypercubes of one TiledDataStMan, with a scalar that tells them apart, made by C++ (testdata/tables/tiled-data.cc).
 #[test]
 fn tiled_data() {
     for name in ["tiled-data-little", "tiled-data-big"] {
-        let made = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/tables").join(name);
-        // Opening a table may write its lock file.
-        let folder = tempfile::tempdir().unwrap();
-        for entry in std::fs::read_dir(&made).unwrap() {
-            let entry = entry.unwrap();
-            std::fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
-        }
+        let folder = made_elsewhere(name);
         let ids = Column::open(folder.path(), "ID").unwrap();
         let mut found = vec![0_i32; 31];
         ids.read(&Selection::all(), &mut found).unwrap();
