@@ -8,6 +8,7 @@ use vis_types::Direction;
 
 use crate::{
     calibrate::args::{ApplyArgs, SolveArgs},
+    failure::{Class, Failure},
     flag,
     isolate::{LimitArgs, Limits},
     model::ModelArgs,
@@ -148,6 +149,18 @@ pub(crate) struct Selection {
     pub no_cache: bool,
 }
 
+impl Selection {
+    /// The failure where no file is a subband.
+    pub(crate) fn nothing(&self) -> Failure {
+        let places: Vec<String> = self.input.iter().take(3).map(|path| path.display().to_string()).collect();
+        let more = if self.input.len() > 3 { format!(" and {} more", self.input.len() - 3) } else { String::new() };
+        Failure::new(Class::Input, format!("there is no group of UVH5 subbands in {}{more}", places.join(", "))).hint(
+            "subband files are named like 2026-01-25T00:05:19_sb00.hdf5, and folders are not searched recursively; \
+             `contimg plan --all` says why files were passed over",
+        )
+    }
+}
+
 /// What to do with a group that lacks some of its subbands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -163,10 +176,12 @@ pub(crate) enum Missing {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  contimg plan /data/incoming                      all groups, with what is missing
+  contimg plan /data/incoming  # all groups and what they lack
   contimg plan /data/incoming --missing flag --min-subbands 12
-  contimg plan /data/incoming --incomplete --all   every group that lacks something
-  contimg plan /data/incoming --json | jq '.groups[] | select(.missing != [])'")]
+  contimg plan /data/incoming --incomplete --all  # what lacks something
+  contimg plan /data/incoming --json | jq '.groups[] | select(.missing != [])'
+
+Exit codes: 0 there are groups, 1 there is none, or the folder cannot be read.")]
 pub(crate) struct PlanArgs {
     #[command(flatten)]
     pub selection: Selection,
@@ -189,13 +204,13 @@ pub(crate) struct PlanArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  contimg convert /data/incoming --out /data/ms              every complete group; finished ones are skipped
+  contimg convert /data/incoming --out /data/ms  # finished ones are skipped
   contimg convert /data/incoming --out /data/ms --missing flag --min-subbands 12
-  contimg convert 2026-01-25T00:05:19_sb*.hdf5 --out /data/ms --centres 05:42:36.1,+49:51:07
-  contimg convert /data/incoming --out /data/ms --memory 64MiB --threads 2 --json
+  contimg convert 2026-01-25T00:05:*_sb*.hdf5 -o . --centres 05:42:36,+49:51:07
+  contimg convert /data/incoming --out /data/ms --memory 64MiB --threads 2
 
-A Measurement Set appears under its name only when it is complete and on the disk. After an interruption, run the same
-command again; `contimg clean` removes what a killed run left.")]
+A Measurement Set appears under its name only when it is complete and on the disk. After an interruption, run \
+    the same command again; `contimg clean` removes what a killed run left.")]
 pub(crate) struct ConvertArgs {
     #[command(flatten)]
     pub selection: Selection,
@@ -332,7 +347,7 @@ impl std::str::FromStr for CentreArg {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  contimg demo                     in a new folder contimg-demo
+  contimg demo  # in a new folder contimg-demo
   contimg demo --out /tmp/look --antennas 32")]
 pub(crate) struct DemoArgs {
     /// Folder for the subbands and all products.
@@ -357,8 +372,8 @@ pub(crate) struct DemoArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  contimg clean /data/ms            what dead runs left there, with sizes
-  contimg clean /data/ms --remove   remove it; nothing else is touched")]
+  contimg clean /data/ms  # what dead runs left there, with sizes
+  contimg clean /data/ms --remove  # remove it; nothing else is touched")]
 pub(crate) struct CleanArgs {
     /// Directories to look in (not recursively).
     #[arg(required = true, value_name = "DIR")]
@@ -392,14 +407,14 @@ fn drawing(text: &str) -> Result<PathBuf, String> {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  contimg flags 2026-01-25T00:05:19.ms                          tables, dead antennas, bad channels, verdict
+  contimg flags 2026-01-25T00:05:19.ms  # tables, dead antennas, verdict
   contimg flags a.ms --by antenna,channel --plot flags.svg
-  contimg flags a.ms --estimate 64                              a fraction with bounds, from 64 tiles
-  contimg flags a.ms --json | jq -r .assessment.bad_channel_selection   for CASA's spw parameter
+  contimg flags a.ms --estimate 64  # with bounds, from 64 tiles
+  contimg flags a.ms --json | jq -r .assessment.bad_channel_selection
 
-Numbers are of FLAG or FLAG_ROW; CASA's flagdata summary counts FLAG alone, which is the line `set by FLAG` and, in JSON,
-`flag`. Verdicts are about cross-correlations. Exit code 5: less than --error-below is left unflagged, or there is no data;
-0 otherwise, with a warning or without.")]
+Numbers are of FLAG or FLAG_ROW; CASA's flagdata summary counts FLAG alone, which is the line `set by FLAG` and, \
+    in JSON, `flag`. Verdicts are about cross-correlations. Exit code 5: less than --error-below is left unflagged, \
+    or there is no data; 0 otherwise, with a warning or without.")]
 pub(crate) struct FlagsArgs {
     /// The Measurement Set.
     #[arg(value_name = "MS")]
@@ -472,15 +487,19 @@ pub(crate) enum FlagsBy {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   contimg meta 2026-01-25T00:05:19.ms
-  contimg meta 2026-01-25T00:05:19.ms --explain     and whether it was read again, and why
-  contimg meta 2026-01-25T00:05:19.ms --json | jq '.metadata.subtables.windows[].freq_hz[0]'
+  contimg meta 2026-01-25T00:05:19.ms --antennas  # every antenna, too
+  contimg meta 2026-01-25T00:05:19.ms --explain  # was it read again, and why
+  contimg meta a.ms --json | jq '.metadata.subtables.windows[].freq_hz[0]'
 
-The set is opened in a process of its own, with limits: one that crashes casacore ends with a message and exit code 4.
-Nothing is written to the set.")]
+The set is opened in a process of its own, with limits: one that crashes casacore ends with a message and exit \
+    code 4. Nothing is written to the set.")]
 pub(crate) struct MetaArgs {
     /// The set.
     #[arg(value_name = "MS")]
     pub set: PathBuf,
+    /// List all antennas with their stations and positions.
+    #[arg(long)]
+    pub antennas: bool,
     /// Say what was remembered, what was read, and why.
     #[arg(long)]
     pub explain: bool,
@@ -499,12 +518,36 @@ pub(crate) struct MetaArgs {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
-        use clap::CommandFactory;
         Cli::command().debug_assert();
+    }
+
+    /// Each example can be pasted into a shell as it stands, with its comment, and fits a terminal.
+    #[test]
+    fn the_examples_of_the_help_are_commands() {
+        fn examples(command: &clap::Command, into: &mut Vec<String>) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let list = help.split("Examples:\n").nth(1).unwrap_or_default();
+            into.extend(list.lines().take_while(|line| line.starts_with("  ")).map(str::to_owned));
+            command.get_subcommands().for_each(|command| examples(command, into));
+        }
+        let mut all = Vec::new();
+        examples(&Cli::command(), &mut all);
+        assert!(all.len() > 60, "{}", all.len());
+        for example in &all {
+            assert!(example.chars().count() <= 80, "{example}");
+            let words = shlex::split(example).expect(example);
+            let ends = |word: &String| matches!(word.as_str(), "|" | ">" | "&&");
+            for command in words.split(ends).filter(|words| words.first().is_some_and(|word| word == "contimg")) {
+                Cli::try_parse_from(command).map_err(|error| error.to_string()).expect(example);
+            }
+            assert_eq!(words.first().map(String::as_str), Some("contimg"), "{example}");
+        }
     }
 
     #[test]

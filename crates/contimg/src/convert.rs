@@ -14,6 +14,7 @@ use serde_json::json;
 use crate::{
     args::ConvertArgs,
     failure::{Class, Failure},
+    notation::{hours, latitude},
     output::{errln, out, outln},
     progress,
     protocol::{Job, Message, Outcome},
@@ -114,8 +115,7 @@ pub(crate) fn all(args: &ConvertArgs, mut tell: impl FnMut(&str, &Fate)) -> Resu
         errln!("note: {note}");
     }
     if survey.groups.is_empty() {
-        return Err(Failure::new(Class::Input, "there is no group of UVH5 subbands to convert")
-            .hint("subband files are named like 2026-01-25T00:05:19_sb00.hdf5; `contimg plan` lists what was found and why it was passed over"));
+        return Err(args.selection.nothing());
     }
     fs::create_dir_all(&args.out)
         .map_err(|e| Failure::io(Class::Output, format!("cannot make {}", args.out.display()), &e))?;
@@ -329,7 +329,9 @@ pub(crate) fn show(name: &str, fate: &Fate) {
                 o.band_hz.1 / 1e6,
             );
             match o.fields.as_slice() {
-                [(field, ra, dec)] => outln!("  phase centre {field}: {ra:.6}° {dec:+.6}° (ICRS)"),
+                [(field, ra, dec)] => {
+                    outln!("  phase centre {field}: {} {} ({ra:.6}° {dec:+.6}°) ICRS", hours(*ra), latitude(*dec))
+                }
                 fields => outln!("  {} phase centres (ICRS)", fields.len()),
             }
             out!("  {:.3} % flagged", percent(o.flagged));

@@ -17,6 +17,7 @@ mod isolate;
 mod meta;
 mod model;
 mod night;
+mod notation;
 mod opening;
 mod output;
 mod plan;

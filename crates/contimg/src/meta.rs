@@ -4,16 +4,19 @@ use std::{fmt::Write, process::ExitCode};
 
 use ms_meta_cache::{Explained, MsMetaCache, MsMetadata, MsSet, StoreOptions};
 use serde_json::json;
-use vis_types::{FieldDirection, MjdSeconds, MsAntenna, MsColumn};
+use vis_types::{FieldDirection, MjdSeconds, MsAntenna, MsColumn, RowGroup};
 
 use crate::{
     args::MetaArgs,
     cache,
     failure::{Class, Failure},
+    notation::{count, degrees, hours, latitude, utc},
     opening,
     output::{errln, out, outln},
 };
 
+/// The speed of light, metres a second (exact).
+const LIGHT_M_PER_S: f64 = 299_792_458.0;
 /// Lines of one list that are printed for people; JSON has all.
 const MOST: usize = 40;
 
@@ -32,7 +35,7 @@ pub(crate) fn run(args: &MetaArgs) -> Result<ExitCode, Failure> {
         outln!("{document:#}");
     } else {
         outln!("{}", set.path().display());
-        out!("{}", text(&all));
+        out!("{}", text(&all, args.antennas));
         if args.explain {
             outln!("\nCache");
             for (part, why) in reasons {
@@ -76,13 +79,14 @@ fn reasons(explained: &Explained) -> Vec<(&'static str, String)> {
 }
 
 /// The summary for people.
-fn text(all: &MsMetadata) -> String {
+fn text(all: &MsMetadata, each_antenna: bool) -> String {
     let mut t = String::new();
     // Writing to a string does not fail.
     let _ = observation(&mut t, all)
-        .and_then(|()| windows(&mut t, all))
+        .and_then(|()| scans(&mut t, all))
         .and_then(|()| fields(&mut t, all))
-        .and_then(|()| antennas(&mut t, &all.subtables.antennas))
+        .and_then(|()| windows(&mut t, all))
+        .and_then(|()| antennas(&mut t, all, each_antenna))
         .and_then(|()| columns(&mut t, all));
     t
 }
@@ -100,7 +104,7 @@ fn observation(t: &mut String, all: &MsMetadata) -> std::fmt::Result {
     }
     let rows = &all.rows;
     if let Some([first, last]) = rows.time_range() {
-        writeln!(t, "Time (UTC)   {} to {}", iso(first), iso(last))?;
+        writeln!(t, "Time (UTC)   {} to {}", utc(first), utc(last))?;
         let scans = rows.scans().len();
         let interval = rows.interval_s().map_or(String::new(), |[a, b]| match a == b {
             true => format!("{a:.3} s"),
@@ -109,6 +113,68 @@ fn observation(t: &mut String, all: &MsMetadata) -> std::fmt::Result {
         writeln!(t, "             {} of {interval}, {}", count(rows.times.len(), "time"), count(scans, "scan"))?;
     }
     writeln!(t, "Rows         {}", rows.rows)
+}
+
+/// What rows of one scan and field have in common.
+struct Scan {
+    first: RowGroup,
+    windows: Vec<usize>,
+    rows: u64,
+}
+
+/// As CASA's listobs has them: by observation, array, scan and field, with the windows that they have.
+fn scans(t: &mut String, all: &MsMetadata) -> std::fmt::Result {
+    let mut list: Vec<Scan> = Vec::new();
+    for group in &all.rows.groups {
+        let key = |g: &RowGroup| (g.observation, g.array, g.scan, g.field);
+        let description = usize::try_from(group.data_description).ok();
+        let window = description.and_then(|id| all.subtables.data_descriptions.get(id)).map(|d| d.window);
+        match list.iter_mut().find(|scan| key(&scan.first) == key(group)) {
+            Some(scan) => {
+                scan.rows += group.rows;
+                scan.windows.extend(window);
+                scan.first.time_range[0] = MjdSeconds(scan.first.time_range[0].0.min(group.time_range[0].0));
+                scan.first.time_range[1] = MjdSeconds(scan.first.time_range[1].0.max(group.time_range[1].0));
+                scan.first.exposure_s[0] = scan.first.exposure_s[0].min(group.exposure_s[0]);
+                scan.first.exposure_s[1] = scan.first.exposure_s[1].max(group.exposure_s[1]);
+            }
+            None => list.push(Scan { first: *group, windows: window.into_iter().collect(), rows: group.rows }),
+        }
+    }
+    list.sort_by(|a, b| a.first.time_range[0].0.total_cmp(&b.first.time_range[0].0));
+    writeln!(t, "\n{}", count(all.rows.scans().len(), "scan"))?;
+    writeln!(
+        t,
+        "  {:>5} {:<23}   {:<23} {:>9} {:>10} {:<8} field",
+        "scan", "first time (UTC)", "last time (UTC)", "rows", "exposure s", "windows"
+    )?;
+    for Scan { first, windows, rows } in list.iter_mut().take(MOST) {
+        let [from, to] = first.time_range.map(utc);
+        let name = usize::try_from(first.field).ok().and_then(|id| all.subtables.fields.get(id)).map(|f| f.name.trim());
+        let [least, most] = first.exposure_s;
+        let exposure = if least == most { format!("{least:.3}") } else { format!("{least:.3}~{most:.3}") };
+        writeln!(
+            t,
+            "  {:>5} {from:<23} – {to:<23} {rows:>9} {exposure:>10} {:<8} {} {}",
+            first.scan,
+            ranges(windows),
+            first.field,
+            name.unwrap_or("?")
+        )?;
+    }
+    more(t, list.len())
+}
+
+/// Numbers as CASA's selections take them: `0~3,5`.
+fn ranges(numbers: &mut Vec<usize>) -> String {
+    numbers.sort_unstable();
+    numbers.dedup();
+    let runs = numbers.chunk_by(|a, b| a + 1 == *b);
+    let run = |run: &[usize]| match run {
+        [first, .., last] => format!("{first}~{last}"),
+        run => run.iter().map(ToString::to_string).collect(),
+    };
+    runs.map(run).collect::<Vec<_>>().join(",")
 }
 
 fn windows(t: &mut String, all: &MsMetadata) -> std::fmt::Result {
@@ -160,24 +226,58 @@ fn fields(t: &mut String, all: &MsMetadata) -> std::fmt::Result {
     more(t, tables.fields.len())
 }
 
-fn antennas(t: &mut String, antennas: &[MsAntenna]) -> std::fmt::Result {
+fn antennas(t: &mut String, all: &MsMetadata, each: bool) -> std::fmt::Result {
+    let antennas = &all.subtables.antennas;
     // Rows without an antenna have their position in the middle of the Earth.
     let placed: Vec<&MsAntenna> = antennas.iter().filter(|a| a.position_m != [0.0; 3]).collect();
     write!(t, "\n{}", count(antennas.len(), "antenna"))?;
-    let [first, .., last] = placed.as_slice() else { return writeln!(t) };
-    let distance = |a: &MsAntenna, b: &MsAntenna| {
-        a.position_m.iter().zip(b.position_m).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt()
-    };
-    let pairs = placed.iter().enumerate().flat_map(|(i, a)| placed[i + 1..].iter().map(move |b| distance(a, b)));
-    let longest = pairs.fold(0.0, f64::max);
-    let diameters = placed.iter().map(|a| a.diameter_m);
-    let (least, most) = (diameters.clone().fold(f64::INFINITY, f64::min), diameters.fold(0.0, f64::max));
-    let dishes = if least == most { format!("{most} m") } else { format!("{least} to {most} m") };
-    write!(t, " of {dishes}, {} to {}, longest baseline {longest:.1} m", first.name, last.name)?;
-    match antennas.len() - placed.len() {
-        0 => writeln!(t),
-        n => writeln!(t, "; {n} without a position"),
+    if let [first, .., last] = placed.as_slice() {
+        let distance = |a: &MsAntenna, b: &MsAntenna| {
+            a.position_m.iter().zip(b.position_m).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt()
+        };
+        let pairs = placed.iter().enumerate().flat_map(|(i, a)| placed[i + 1..].iter().map(move |b| distance(a, b)));
+        let (shortest, longest) = pairs.fold((f64::INFINITY, 0.0f64), |(low, high), d| (low.min(d), high.max(d)));
+        let diameters = placed.iter().map(|a| a.diameter_m);
+        let (least, most) = (diameters.clone().fold(f64::INFINITY, f64::min), diameters.fold(0.0, f64::max));
+        let dishes = if least == most { format!("{most} m") } else { format!("{least} to {most} m") };
+        write!(t, " of {dishes}, {} to {}", first.name, last.name)?;
+        match antennas.len() - placed.len() {
+            0 => writeln!(t)?,
+            n => writeln!(t, "; {n} without a position")?,
+        }
+        let edges = all.subtables.windows.iter().filter_map(vis_types::SpectralWindow::edges_hz);
+        let (low, high) = edges.fold((f64::INFINITY, 0.0f64), |all, edge| (all.0.min(edge.0), all.1.max(edge.1)));
+        write!(t, "  baselines   {shortest:.1} to {longest:.1} m")?;
+        match low > 0.0 && high >= low {
+            true => writeln!(
+                t,
+                ", {:.0} to {:.0} wavelengths over the band",
+                shortest * low / LIGHT_M_PER_S,
+                longest * high / LIGHT_M_PER_S
+            )?,
+            false => writeln!(t)?,
+        }
+    } else {
+        writeln!(t)?;
     }
+    if each {
+        let frame = all.subtables.antenna_reference.as_deref().unwrap_or("no frame given");
+        writeln!(
+            t,
+            "  {:>4} {:<12} {:<12} {:>7} {:>15} {:>15} {:>15}  {frame}",
+            "id", "name", "station", "dish m", "x m", "y m", "z m"
+        )?;
+        for (id, a) in antennas.iter().enumerate() {
+            let [x, y, z] = a.position_m;
+            let flagged = if a.flagged { "  flagged" } else { "" };
+            writeln!(
+                t,
+                "  {id:>4} {:<12} {:<12} {:>7} {x:>15.3} {y:>15.3} {z:>15.3}{flagged}",
+                a.name, a.station, a.diameter_m
+            )?;
+        }
+    }
+    Ok(())
 }
 
 fn columns(t: &mut String, all: &MsMetadata) -> std::fmt::Result {
@@ -213,59 +313,9 @@ fn more(t: &mut String, total: usize) -> std::fmt::Result {
     if total > MOST { writeln!(t, "  and {} more; --json lists all", total - MOST) } else { Ok(()) }
 }
 
-fn count(n: usize, what: &str) -> String {
-    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
-}
-
-/// `2026-01-25T00:05:19.250`, UTC.
-fn iso(time: MjdSeconds) -> String {
-    // The Unix epoch is MJD 40587.
-    let milliseconds = ((time.0 - 40_587.0 * 86_400.0) * 1e3).round();
-    jiff::Timestamp::from_millisecond(milliseconds as i64)
-        .map_or_else(|_| format!("MJD {} s", time.0), |t| t.strftime("%Y-%m-%dT%H:%M:%S%.3f").to_string())
-}
-
 /// Longitude in hours for equatorial frames, in degrees for the others; latitude in degrees.
 fn sexagesimal(direction: &FieldDirection) -> (String, String) {
-    let [lon, lat] = direction.at(0.0);
+    let [lon, lat] = direction.at(0.0).map(f64::to_degrees);
     let equatorial = !matches!(direction.frame.as_deref(), Some(f) if f.starts_with("AZEL") || f.starts_with("GAL") || f.starts_with("ECL"));
-    let turn = lon.to_degrees().rem_euclid(360.0);
-    let lon = if equatorial { split("", turn / 15.0, 100.0, 24) } else { split("", turn, 10.0, 360) };
-    (lon, split(if lat < 0.0 { "-" } else { "+" }, lat.abs().to_degrees(), 10.0, u64::MAX))
-}
-
-/// Units, minutes and seconds, the latter in `parts` (10 or 100), rounded as a whole so that no 60 appears.
-fn split(sign: &str, value: f64, parts: f64, turn: u64) -> String {
-    if !value.is_finite() {
-        return "?".to_owned();
-    }
-    let total = (value * 3600.0 * parts).round() as u64;
-    let digits = if parts > 10.0 { 2 } else { 1 };
-    let (seconds, minutes) = (total % (60 * parts as u64), total / (60 * parts as u64));
-    let width = digits + 3;
-    format!("{sign}{:02}:{:02}:{:0width$.digits$}", (minutes / 60) % turn, minutes % 60, seconds as f64 / parts)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn directions_are_rounded_as_a_whole() {
-        let show = |lon: f64, lat: f64, frame: &str| {
-            sexagesimal(&FieldDirection {
-                terms: vec![[lon.to_radians(), lat.to_radians()]],
-                frame: Some(frame.to_owned()),
-            })
-        };
-        assert_eq!(show(85.65, -0.5, "J2000"), ("05:42:36.00".to_owned(), "-00:30:00.0".to_owned()));
-        assert_eq!(show(359.999_999_99, 54.999_999_9, "ICRS"), ("00:00:00.00".to_owned(), "+55:00:00.0".to_owned()));
-        assert_eq!(show(-10.5, 1.0, "GALACTIC"), ("349:30:00.0".to_owned(), "+01:00:00.0".to_owned()));
-    }
-
-    #[test]
-    fn times_in_iso() {
-        // MJD 51544.5 is 2000-01-01T12:00.
-        assert_eq!(iso(MjdSeconds(51_544.5 * 86_400.0 + 0.25)), "2000-01-01T12:00:00.250");
-    }
+    (if equatorial { hours(lon) } else { degrees(lon) }, latitude(lat))
 }

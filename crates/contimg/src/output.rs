@@ -7,18 +7,25 @@ use std::{
     io::{self, Write},
 };
 
+use crate::failure::{Class, Failure};
+
 /// What a shell reports of a program that SIGPIPE ended.
-const READER_GONE: i32 = 128 + 13;
+const READER_GONE: u8 = 128 + 13;
 
 /// Prints to stdout. Called only while nothing half-made is on the disk: when nobody reads any more, the program ends here,
-/// quietly, as one that SIGPIPE ends.
+/// quietly, as one that SIGPIPE ends; and loudly when it cannot be written, as to a file on a full disk.
 pub(crate) fn print(text: fmt::Arguments<'_>) {
     let mut stdout = io::stdout().lock();
     if let Err(error) = stdout.write_fmt(text).and_then(|()| stdout.flush()) {
-        if error.kind() != io::ErrorKind::BrokenPipe {
-            remark(format_args!("error: cannot write to the standard output\n  because: {error}\n"));
-        }
-        std::process::exit(READER_GONE);
+        let code = if error.kind() == io::ErrorKind::BrokenPipe {
+            READER_GONE
+        } else {
+            let failure = Failure::io(Class::Output, "cannot write to the standard output", &error)
+                .hint("it goes to a file or device that takes no more; send it elsewhere");
+            remark(format_args!("{failure}\n"));
+            failure.class.exit_code()
+        };
+        std::process::exit(code.into());
     }
 }
 

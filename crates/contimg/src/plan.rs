@@ -5,9 +5,10 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use crate::{
-    args::PlanArgs,
+    args::{PlanArgs, Selection},
     budget::{BASE_BYTES, Demand, Fit},
-    failure::{Class, Failure},
+    failure::Failure,
+    notation::count,
     output::outln,
     size::Bytes,
     survey::{self, Candidate, iso},
@@ -80,7 +81,7 @@ pub(crate) fn run(args: &PlanArgs) -> Result<ExitCode, Failure> {
                 "headers_remembered": survey.headers_remembered,
             })
         );
-        return Ok(ExitCode::SUCCESS);
+        return something(&judged, selection);
     }
 
     if !listed.is_empty() {
@@ -112,7 +113,7 @@ pub(crate) fn run(args: &PlanArgs) -> Result<ExitCode, Failure> {
         .filter(|(_, count)| **count > 0)
         .map(|(n, count)| format!("{count} with {n}"))
         .collect();
-    outln!("{} groups: {}", judged.len(), if shown.is_empty() { "none".to_owned() } else { shown.join(", ") });
+    outln!("{}: {}", count(judged.len(), "group"), if shown.is_empty() { "none".to_owned() } else { shown.join(", ") });
     outln!(
         "{n_convertible} would be converted: {} in, {} out, peak memory {}",
         Bytes(input),
@@ -132,8 +133,13 @@ pub(crate) fn run(args: &PlanArgs) -> Result<ExitCode, Failure> {
     } else {
         survey.notes().for_each(|note| outln!("  {note}"));
     }
+    something(&judged, selection)
+}
+
+/// A failure where there is no group at all.
+fn something(judged: &[(&Candidate, Option<Failure>)], selection: &Selection) -> Result<ExitCode, Failure> {
     if judged.is_empty() {
-        return Ok(ExitCode::from(Class::Input.exit_code()));
+        return Err(selection.nothing());
     }
     Ok(ExitCode::SUCCESS)
 }

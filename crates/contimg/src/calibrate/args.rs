@@ -6,31 +6,32 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use crate::isolate::LimitArgs;
+use crate::model::Ranges;
 use crate::size::Bytes;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  contimg solve cal.ms                            cal_bpcal, cal_gpcal and cal_2gcal beside the set
-  contimg solve cal.ms --out tables --field 0,1,2 --uvrange '>1klambda' --plot gains.html
-  contimg solve cal.ms --long none --short int --short-mode ap      gains of every integration
+  contimg solve cal.ms  # cal_bpcal, cal_gpcal, cal_2gcal beside the set
+  contimg solve cal.ms --out tables --uvrange '>1klambda' --plot gains.html
+  contimg solve cal.ms --long none --short int --short-mode ap  # by integration
   contimg solve cal.ms --bandpass none --known night_bpcal --db products.sqlite3
   contimg solve cal.ms --json | jq '.tables[] | {path, flagged}'
 
-In order: delays (with --delay: NAME_kcal), phases before the bandpass (NAME_prebp, not applied to science data), the bandpass
-(NAME_bpcal), long gains (NAME_gpcal), short gains (NAME_2gcal), each with the tables before it applied. All tables are
-published together when all pass their checks, else none. The tables are CASA's: applycal takes them. The model is MODEL_DATA;
-weights are those of SIGMA. Exit codes: 0 published, 1 the input cannot be solved, 3 a table cannot be written, 5 a table failed
-its checks.")]
+In order: delays (with --delay: NAME_kcal), phases before the bandpass (NAME_prebp, not applied to science \
+    data), the bandpass (NAME_bpcal), long gains (NAME_gpcal), short gains (NAME_2gcal), each with the tables before \
+    it applied. All tables are published together when all pass their checks, else none. The tables are CASA's: \
+    applycal takes them. The model is MODEL_DATA; weights are those of SIGMA. Exit codes: 0 published, 1 the input \
+    cannot be solved, 3 a table cannot be written, 5 a table failed its checks.")]
 pub(crate) struct SolveArgs {
     /// The Measurement Set, with MODEL_DATA.
     #[arg(value_name = "MS")]
     pub set: PathBuf,
-    /// Fields to solve from, by number [default: all].
-    #[arg(long, value_delimiter = ',', value_name = "FIELDS")]
-    pub field: Vec<i32>,
-    /// Scans to solve from, by number [default: all].
-    #[arg(long, value_delimiter = ',', value_name = "SCANS")]
-    pub scan: Vec<i32>,
+    /// Fields to solve from, by number, range or name: `0,3~5,3C147` [default: all].
+    #[arg(long, value_name = "LIST")]
+    pub field: Option<String>,
+    /// Scans to solve from, by number or range: `1,3~5` [default: all].
+    #[arg(long, value_name = "LIST")]
+    pub scan: Option<Ranges>,
     /// Baselines by length: `>1klambda`, `<500m`, `50~5000lambda`.
     #[arg(long, value_name = "RANGE", allow_hyphen_values = true)]
     pub uvrange: Option<UvRange>,
@@ -117,12 +118,12 @@ pub(crate) struct SolveArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   contimg apply night.ms --tables cal_bpcal,cal_gpcal,cal_2gcal
-  contimg apply night.ms --db products.sqlite3                  the tables that are valid at its time
-  contimg apply night.ms --tables cal_bpcal --flagged-channels flag --no-weights --dry-run
+  contimg apply night.ms --db products.sqlite3  # the tables valid at its time
+  contimg apply night.ms --tables cal_bpcal --flagged-channels flag --dry-run
 
-CORRECTED_DATA, FLAG and WEIGHT change together or not at all; DATA and SIGMA never. The flags as they were are kept as a named
-version (`contimg flag --list`, `--restore`). Applying twice equals applying once. Exit codes: 0 applied, 1 a table does not
-fit or the set cannot be read, 3 the set cannot be written, 5 nothing was corrected.")]
+CORRECTED_DATA, FLAG and WEIGHT change together or not at all; DATA and SIGMA never. The flags as they were are \
+    kept as a named version (`contimg flag --list`, `--restore`). Applying twice equals applying once. Exit codes: 0 \
+    applied, 1 a table does not fit or the set cannot be read, 3 the set cannot be written, 5 nothing was corrected.")]
 pub(crate) struct ApplyArgs {
     /// The Measurement Set.
     #[arg(value_name = "MS")]

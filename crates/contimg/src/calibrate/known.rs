@@ -21,6 +21,11 @@ pub(crate) struct Loaded {
 impl Loaded {
     /// Reads a table.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
+        if !path.exists() {
+            return Err(Failure::new(Class::Input, format!("{}: no calibration table is there", path.display())).hint(
+                "`contimg solve` prints where it put tables; `contimg db query DB tables` lists those of a database",
+            ));
+        }
         let table = CalTable::read(path).map_err(|error| failure(&error))?;
         Ok(Self { name: path.display().to_string(), path: Some(path.to_path_buf()), table: Arc::new(table) })
     }

@@ -15,6 +15,7 @@ use crate::calibrate::route::{self, Room, Route};
 use crate::calibrate::set::View;
 use crate::calibrate::tables;
 use crate::failure::{Class, Failure};
+use crate::model::selected_fields;
 
 /// Beyond so many standard deviations a visibility has no weight.
 const CUTOFF: f64 = 5.0;
@@ -211,10 +212,14 @@ impl Work<'_> {
 
     fn plan<'b>(&'b self, stage: Stage, known: &[Loaded]) -> Result<Plan<'b>, Failure> {
         let (view, args) = (self.view, self.args);
-        let selects = |wanted: &[i32], value: i32| wanted.is_empty() || wanted.contains(&value);
+        let fields = selected_fields(&view.subtables, args.field.as_deref(), &view.path)?;
+        let is_field = |field: i32| usize::try_from(field).is_ok_and(|id| fields.get(id) == Some(&true));
+        let is_scan = |scan: i32| {
+            args.scan.as_ref().is_none_or(|scans| u64::try_from(scan).is_ok_and(|scan| scans.contains(scan)))
+        };
         let split = if args.split_scans { Split::Scans } else { Split::Nowhere };
         let intervals = Intervals::new(view, stage.interval, split, |field, scan| {
-            selects(&args.field, field) && selects(&args.scan, scan)
+            (args.field.is_none() || is_field(field)) && is_scan(scan)
         });
         let mut bands: Vec<Option<Bands>> = Vec::new();
         let (mut groups, mut receptors) = (0, 0);

@@ -3,23 +3,25 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use products_db::Cone;
 
 use crate::{
     isolate::{LimitArgs, Limits},
+    notation::mjd,
     size::Bytes,
 };
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  contimg db init /data/night                        /data/night/products.sqlite3
+  contimg db init /data/night  # /data/night/products.sqlite3
   contimg db import /data/night /data/incoming /data/night
-  contimg db query /data/night images --near 85.65,37.0,1.5
-  contimg db query /data/night sets --from 61065.0 --to 61065.5 --json
-  contimg db migrate /data/state/products.sqlite3 --also /data/state/hdf5.sqlite3 --into /data/night/products.sqlite3
-  contimg db check /data/night && contimg db backup /data/night /safe/products.sqlite3
+  contimg db query /data/night images --near 05:42:36,+37:00:00,1.5
+  contimg db query /data/night sets --from 2026-01-25 --to 2026-01-25T12:00
+  contimg db migrate /data/old/products.sqlite3 --also /data/old/hdf5.sqlite3
+  contimg db check /data/night && contimg db backup /data/night /safe/n.sqlite3
 
-DB is a database file, or a folder for the file products.sqlite3 in it. Exit codes: 0 done, 1 the database or some of the files
-cannot be read, 3 it cannot be written, 5 `check`: files that it names are not there.")]
+DB is a database file, or a folder for the file products.sqlite3 in it. Exit codes: 0 done, 1 the database or \
+    some of the files cannot be read, 3 it cannot be written, 5 `check`: files that it names are not there.")]
 pub(crate) struct DbArgs {
     #[command(subcommand)]
     pub command: DbCommand,
@@ -52,6 +54,8 @@ impl DbArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  contimg db init /data/night  # /data/night/products.sqlite3")]
 pub(crate) struct InitArgs {
     /// The database.
     #[arg(value_name = "DB")]
@@ -62,6 +66,9 @@ pub(crate) struct InitArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  contimg db migrate /data/old/products.sqlite3 --also /data/old/hdf5.sqlite3
+  contimg db migrate /data/old/products.sqlite3 --into /data/new.sqlite3")]
 pub(crate) struct MigrateArgs {
     /// The database; a copy of it as it was stays beside it.
     #[arg(value_name = "DB")]
@@ -78,6 +85,9 @@ pub(crate) struct MigrateArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  contimg db import /data/night /data/incoming /data/night
+  contimg db import /data/night images/*-image.fits --noise")]
 pub(crate) struct ImportArgs {
     /// The database; made when absent.
     #[arg(value_name = "DB")]
@@ -132,6 +142,11 @@ pub(crate) enum What {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  contimg db query /data/night images --near 05:42:36,+37:00:00,1.5
+  contimg db query /data/night sets --from 2026-01-25 --to 2026-01-25T12:00
+  contimg db query /data/night tables --at 2026-01-25T00:08  # which to apply
+  contimg db query /data/night sets ms/a.ms --json | jq '.rows[].stage'")]
 pub(crate) struct QueryArgs {
     /// The database.
     #[arg(value_name = "DB")]
@@ -142,17 +157,17 @@ pub(crate) struct QueryArgs {
     /// Their paths (names of groups); all when absent. The answer has their order, and shows what is missing.
     #[arg(value_name = "PATH", conflicts_with_all = ["near", "from", "to", "at"])]
     pub keys: Vec<PathBuf>,
-    /// Within a radius of a position, degrees, the nearest first.
-    #[arg(long, value_name = "RA,DEC,RADIUS", allow_hyphen_values = true, value_delimiter = ',', num_args = 1, conflicts_with_all = ["from", "to", "at"])]
-    pub near: Vec<f64>,
-    /// From this time on, modified Julian date.
-    #[arg(long, value_name = "MJD")]
+    /// Within a radius (degrees) of an ICRS direction (degrees, or 05:42:36.1,+49:51:07), the nearest first.
+    #[arg(long, value_name = "RA,DEC,RADIUS", allow_hyphen_values = true, value_parser = cone, conflicts_with_all = ["from", "to", "at"])]
+    pub near: Option<Cone>,
+    /// From this time on: UTC like 2026-01-25T00:05:19, or a modified Julian date.
+    #[arg(long, value_name = "TIME", value_parser = mjd)]
     pub from: Option<f64>,
-    /// Up to this time, modified Julian date.
-    #[arg(long, value_name = "MJD")]
+    /// Up to this time.
+    #[arg(long, value_name = "TIME", value_parser = mjd)]
     pub to: Option<f64>,
-    /// Calibration tables to apply at this time, modified Julian date.
-    #[arg(long, value_name = "MJD", conflicts_with_all = ["from", "to"])]
+    /// Calibration tables to apply at this time.
+    #[arg(long, value_name = "TIME", value_parser = mjd, conflicts_with_all = ["from", "to"])]
     pub at: Option<f64>,
     /// Sources of at least this flux density, Jy.
     #[arg(long, value_name = "JY")]
@@ -168,7 +183,25 @@ pub(crate) struct QueryArgs {
     pub json: bool,
 }
 
+/// `RA,DEC,RADIUS`.
+fn cone(text: &str) -> Result<Cone, String> {
+    const FORM: &str = "write RA,DEC,RADIUS: 85.65,37.0,1.5 in degrees, or 05:42:36,+37:00:00,1.5";
+    let parts: Vec<&str> = text.split(',').map(str::trim).collect();
+    let [ra, dec, radius] = parts[..] else { return Err(FORM.into()) };
+    // Degrees beyond a turn mean what they say: a search may go on past 360.
+    let wrapped = ra.parse::<f64>().ok().filter(|deg| deg.is_finite()).map(|deg| deg.rem_euclid(360.0).to_string());
+    let direction =
+        sky_model::direction(wrapped.as_deref().unwrap_or(ra), dec).map_err(|e| format!("{e}; {}", e.hint))?;
+    let (ra_deg, dec_deg) = (direction.lon_rad.to_degrees(), direction.lat_rad.to_degrees());
+    match radius.parse::<f64>() {
+        Ok(radius_deg) if radius_deg >= 0.0 && radius_deg.is_finite() => Ok(Cone { ra_deg, dec_deg, radius_deg }),
+        _ => Err(format!("`{radius}` is no radius in degrees; {FORM}")),
+    }
+}
+
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  contimg db check /data/night --json")]
 pub(crate) struct CheckArgs {
     /// The database.
     #[arg(value_name = "DB")]
@@ -182,6 +215,8 @@ pub(crate) struct CheckArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  contimg db backup /data/night /safe/night-2026-01-25.sqlite3")]
 pub(crate) struct BackupArgs {
     /// The database.
     #[arg(value_name = "DB")]

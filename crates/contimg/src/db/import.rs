@@ -388,7 +388,8 @@ fn image(path: &Path, cache: &FitsCache, noise: bool) -> Result<Image, fits_head
         imsize_y: size.and_then(|s| i64::try_from(s.height()).ok()),
         cellsize_arcsec: celestial.map(|c| c.cell_deg()[0] * 3600.0),
         freq_ghz: tile_validate::frequency_hz(hdu)?.map(|hz| hz / 1e9),
-        start_mjd: date.as_deref().and_then(tile_validate::mjd_of),
+        // WSClean dates images that belong to no time, such as its point-spread function, with the day that is zero.
+        start_mjd: date.as_deref().and_then(tile_validate::mjd_of).filter(|mjd| *mjd != 0.0),
         ..Image::default()
     })
 }

@@ -3,6 +3,7 @@
 mod args;
 pub(crate) mod import;
 mod query;
+mod table;
 
 use std::{
     path::{Path, PathBuf},

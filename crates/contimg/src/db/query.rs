@@ -3,19 +3,19 @@
 use std::{fmt::Write, process::ExitCode};
 
 use products_db::{
-    ByPath, ByPosition, ByTime, CalTable, Cone, Group, Image, JobFilter, Mosaic, MsRow, Near, QualityRecord, Reader,
-    Record, SkySource, SourceQuery, SubbandFile, TimeRange,
+    ByPath, ByPosition, ByTime, CalTable, Group, Image, JobFilter, Mosaic, MsRow, Near, QualityRecord, Reader, Record,
+    SkySource, SourceQuery, SubbandFile, TimeRange,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
     args::{QueryArgs, What},
-    database, of_database,
+    database, of_database, table,
 };
 use crate::{
     failure::{Class, Failure},
-    output::outln,
+    output::{errln, outln},
 };
 
 type Rows = products_db::Result<Vec<Value>>;
@@ -37,13 +37,26 @@ pub(super) fn run(args: &QueryArgs) -> Result<ExitCode, Failure> {
     let missing = rows.iter().filter(|row| row.is_null()).count();
     if args.json {
         outln!("{:#}", json!({ "rows": rows, "missing": missing, "queries": reader.queries() }));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let names: Vec<String> = args.keys.iter().map(|key| key.display().to_string()).collect();
+    if rows.is_empty() {
+        errln!("note: nothing was found");
+    } else if let Some(lines) = table::lines(args.what, &rows, &names) {
+        lines.iter().for_each(|line| outln!("{line}"));
     } else {
         for (i, row) in rows.iter().enumerate() {
-            match args.keys.get(i).filter(|_| row.is_null()) {
-                Some(key) => outln!("-  {}", key.display()),
+            match names.get(i).filter(|_| row.is_null()) {
+                Some(name) => outln!("-  {name}"),
                 None => outln!("{}", line(row)),
             }
         }
+    }
+    if missing > 0 {
+        errln!("note: the database does not know {missing} of {}", rows.len());
+    }
+    if args.keys.is_empty() && rows.len() >= args.limit {
+        errln!("note: there may be more than these {}; --limit says how many are shown", rows.len());
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -82,15 +95,6 @@ fn range(args: &QueryArgs) -> Option<TimeRange> {
     (args.from.is_some() || args.to.is_some()).then_some(TimeRange { from_mjd: ends.0, to_mjd: ends.1 })
 }
 
-fn cone(args: &QueryArgs) -> Result<Option<Cone>, Failure> {
-    match args.near[..] {
-        [] => Ok(None),
-        [ra_deg, dec_deg, radius_deg] => Ok(Some(Cone { ra_deg, dec_deg, radius_deg })),
-        _ => Err(Failure::new(Class::Usage, "--near takes RA,DEC,RADIUS in degrees")
-            .hint("for instance --near 85.65,37.0,1.5")),
-    }
-}
-
 fn refuse(args: &QueryArgs, what: &str) -> Failure {
     let name = format!("{:?}", args.what).to_lowercase();
     Failure::new(Class::Usage, format!("{name} cannot be looked up by {what}"))
@@ -109,14 +113,14 @@ fn all<R: Record + Serialize>(reader: &Reader, args: &QueryArgs) -> Rows {
 }
 
 fn plain<R: Record + Serialize>(reader: &Reader, args: &QueryArgs) -> Result<Rows, Failure> {
-    if !args.keys.is_empty() || cone(args)?.is_some() || range(args).is_some() || args.at.is_some() {
+    if !args.keys.is_empty() || args.near.is_some() || range(args).is_some() || args.at.is_some() {
         return Err(refuse(args, "path, position or time"));
     }
     Ok(all::<R>(reader, args))
 }
 
 fn by_path_or_time<R: ByPath + ByTime + Serialize>(reader: &Reader, args: &QueryArgs) -> Result<Rows, Failure> {
-    if cone(args)?.is_some() || args.at.is_some() {
+    if args.near.is_some() || args.at.is_some() {
         return Err(refuse(args, "position"));
     }
     Ok(match range(args) {
@@ -130,7 +134,7 @@ fn by_anything<R: ByPath + ByTime + ByPosition + Serialize>(
     reader: &Reader,
     args: &QueryArgs,
 ) -> Result<Rows, Failure> {
-    match cone(args)? {
+    match args.near {
         Some(cone) => Ok(reader.near::<R>(&[cone]).map(|found| near_values(found, args.limit))),
         None => by_path_or_time::<R>(reader, args),
     }
@@ -153,7 +157,7 @@ fn tables(reader: &Reader, args: &QueryArgs) -> Result<Rows, Failure> {
 }
 
 fn groups(reader: &Reader, args: &QueryArgs) -> Result<Rows, Failure> {
-    if cone(args)?.is_some() || args.at.is_some() {
+    if args.near.is_some() || args.at.is_some() {
         return Err(refuse(args, "position"));
     }
     let names: Vec<String> = args.keys.iter().map(|key| key.to_string_lossy().into_owned()).collect();
@@ -165,7 +169,7 @@ fn groups(reader: &Reader, args: &QueryArgs) -> Result<Rows, Failure> {
 }
 
 fn sources(reader: &Reader, args: &QueryArgs) -> Result<Rows, Failure> {
-    match cone(args)? {
+    match args.near {
         Some(cone) => {
             let which = SourceQuery { catalogue: args.catalogue.clone(), min_flux_jy: args.min_flux };
             Ok(reader.sources(&[cone], &which).map(|found| near_values(found, args.limit)))
@@ -175,7 +179,7 @@ fn sources(reader: &Reader, args: &QueryArgs) -> Result<Rows, Failure> {
 }
 
 fn jobs(reader: &Reader, args: &QueryArgs) -> Result<Rows, Failure> {
-    if cone(args)?.is_some() || range(args).is_some() || args.at.is_some() {
+    if args.near.is_some() || range(args).is_some() || args.at.is_some() {
         return Err(refuse(args, "position or time"));
     }
     let subjects = args.keys.iter().map(|key| key.to_string_lossy().into_owned()).collect();

@@ -18,6 +18,7 @@ use crate::{
     failure::{Class, Failure},
     flag::index::Numbers,
     isolate::LimitArgs,
+    opening,
     size::Bytes,
 };
 
@@ -26,15 +27,17 @@ const BEFORE_FLAG: &str = "before-flag";
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  contimg flag 2026-01-25T00:05:19.ms                   zeros, autocorrelations, interference, outliers, dead antennas
-  contimg flag a.ms --dry-run                           what that would flag; nothing is written
-  contimg flag a.ms --preset simple --clip-above 100    no search, only what each visibility tells by itself
-  contimg flag a.ms --preset aoflagger                  AOFlagger's default strategy, on a copy of the flags
-  contimg flag a.ms --list                              the versions of the flags, one saved before every change
-  contimg flag a.ms --restore before-flag-1             the flags as they were, to the bit
+  contimg flag 2026-01-25T00:05:19.ms  # all that suits an uncalibrated set
+  contimg flag a.ms --dry-run  # what that would flag
+  contimg flag a.ms --preset simple --clip-above 100  # no search
+  contimg flag a.ms --preset aoflagger  # AOFlagger's default strategy
+  contimg flag a.ms --list  # versions, one before every change
+  contimg flag a.ms --restore before-flag-1  # the flags as they were
 
-Flags are only added; what was flagged before takes no part in any statistic. FLAG and FLAG_ROW change together or not at
-all, also when the program is killed or the disk fills, and before they do they are saved as a version. DATA is never written.")]
+The standard preset flags zeros, values that are not finite, autocorrelations, interference, outliers and dead \
+    antennas. Flags are only added; what was flagged before takes no part in any statistic. FLAG and FLAG_ROW change \
+    together or not at all, also when the program is killed or the disk fills, and before they do they are saved as \
+    a version. DATA is never written.")]
 pub(crate) struct FlagArgs {
     /// The Measurement Set.
     #[arg(value_name = "MS")]
@@ -135,6 +138,7 @@ enum Preset {
 
 pub(crate) fn run(args: &FlagArgs) -> Result<ExitCode, Failure> {
     let settings = settings(args)?;
+    opening::require(&args.set)?;
     if let Some(done) = versions::run(args)? {
         return Ok(done);
     }

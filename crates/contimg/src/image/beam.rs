@@ -25,12 +25,13 @@ const ROWS: u64 = 64;
 
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:
-  contimg beam images/night-image.fits                     images/night-beam-0.fits, for a dish of 4.65 m
+  contimg beam images/night-image.fits  # makes images/night-beam-0.fits
   contimg beam images/*-image.fits --dish 25 --overwrite
 
-The beam is that of an evenly lit round dish, (2 J1(x)/x)² with x = π D sin θ / λ (Born & Wolf, Principles of Optics, 8.5.2),
-about the image's reference position, which is taken for the pointing. It is what WSClean calls `-beam-0`, where `contimg tiles`
-looks for it; a WSClean that was built with EveryBeam writes better ones for the telescopes that it knows.")]
+The beam is that of an evenly lit round dish, (2 J1(x)/x)² with x = π D sin θ / λ (Born & Wolf, Principles of \
+    Optics, 8.5.2), about the image's reference position, which is taken for the pointing. It is what WSClean calls \
+    `-beam-0`, where `contimg tiles` looks for it; a WSClean that was built with EveryBeam writes better ones for \
+    the telescopes that it knows.")]
 pub(crate) struct BeamArgs {
     /// FITS images.
     #[arg(required = true, value_name = "IMAGE")]

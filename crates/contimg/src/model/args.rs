@@ -13,17 +13,18 @@ use crate::{
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  contimg model a.ms --sky calibrators.txt                    a source list of WSClean, DP3 or BBS, a CSV, a CASA component list
-  contimg model a.ms --source 05:42:36.1,+49:51:07,22.5       one point source of 22.5 Jy
-  contimg model a.ms b.ms --sky sky.csv --beam airy --check   two sets, apparent fluxes, and how well DATA agrees
-  contimg model a.ms --db products.sqlite --catalogue NVSS --radius 1.5 --min-flux 0.05 --beam airy
+  contimg model a.ms --sky calibrators.txt  # WSClean's, DP3's, BBS's list, CSV
+  contimg model a.ms --source 05:42:36.1,+49:51:07,22.5  # one point, 22.5 Jy
+  contimg model a.ms b.ms --sky sky.csv --beam airy --check  # does DATA agree?
+  contimg model a.ms --db products.sqlite3 --catalogue NVSS --radius 1.5
   contimg model a.ms --sky sky.csv --field 3~5 --window 0 --add
-  contimg model a.ms --sky outliers.csv --subtract            CORRECTED_DATA less the model; made from DATA when absent
-  contimg model a.ms --check                                  nothing is written: DATA against MODEL_DATA as it is
+  contimg model a.ms --sky outliers.csv --subtract  # from CORRECTED_DATA
+  contimg model a.ms --check  # writes nothing, compares
 
-A column is replaced as a whole or not at all: after a failure, a full disk or a `kill -9` it is the old one or the new one.
-Rows that are not selected keep their values. --add and --subtract change what is there: a second run does so again,
-unless --from-data is given. Directions: source lists are J2000 unless they say otherwise, CSV and --source are ICRS.")]
+A column is replaced as a whole or not at all: after a failure, a full disk or a `kill -9` it is the old one or \
+    the new one. Rows that are not selected keep their values. --subtract makes CORRECTED_DATA from DATA when it is \
+    absent. --add and --subtract change what is there: a second run does so again, unless --from-data is given. \
+    Directions: source lists are J2000 unless they say otherwise, CSV and --source are ICRS.")]
 pub(crate) struct ModelArgs {
     /// Measurement Sets. Terms that do not depend on the rows are computed once for all of them.
     #[arg(required = true, value_name = "MS")]

@@ -173,7 +173,8 @@ fn frames(tables: &MsSubtables, selected: &[bool]) -> (Frame, Vec<Option<String>
     (frame, tables.fields.iter().map(reason).collect())
 }
 
-fn selected_fields(tables: &MsSubtables, wanted: Option<&str>, path: &Path) -> Result<Vec<bool>, Failure> {
+/// The fields that a list of numbers, ranges and names means; all without one.
+pub(crate) fn selected_fields(tables: &MsSubtables, wanted: Option<&str>, path: &Path) -> Result<Vec<bool>, Failure> {
     let n = tables.fields.len();
     let Some(wanted) = wanted else { return Ok(vec![true; n]) };
     let mut selected = vec![false; n];

@@ -67,17 +67,17 @@ pub(crate) fn work() -> std::process::ExitCode {
 
 #[derive(Args, Clone, Debug, Default)]
 #[command(after_help = "Examples:
-  contimg run /data/incoming --work /data/night            every complete group through all stages
-  contimg run --work /data/night                           go on, with what was asked for the last time
+  contimg run /data/incoming --work /data/night  # complete groups, all stages
+  contimg run --work /data/night  # go on, as asked the last time
   contimg run /data/ms/*.ms --work /data/night --until apply
-  contimg run /data/incoming --work /data/night --plan night.toml --memory 16GiB --cores 8
-  contimg run --print-plan > night.toml                    the plan, to be changed
-  contimg run /data/incoming --work /data/night --follow   groups as they arrive, until SIGTERM or Ctrl-C
-  contimg run /data/incoming --work /shared/night --executor slurm --slurm-arg=--partition=fast
+  contimg run /data/incoming --work /data/night --plan night.toml --memory 16GiB
+  contimg run --print-plan > night.toml  # the plan, to be changed
+  contimg run /data/incoming --work /data/night --follow  # as groups arrive
+  contimg run /data/incoming --work /shared/night --executor slurm
 
-Running it again resumes: only what is missing, or whose inputs or settings changed, is done. Nothing needs to be cleaned up
-first, whatever ended the run before. Exit codes: 0 every set is done, 1 sets failed for their input, 3 the disk is full,
-4 sets failed otherwise, 130 and 143 stopped by SIGINT and SIGTERM.")]
+Running it again resumes: only what is missing, or whose inputs or settings changed, is done. Nothing needs to \
+    be cleaned up first, whatever ended the run before. Exit codes: 0 every set is done, 1 sets failed for their \
+    input, 3 the disk is full, 4 sets failed otherwise, 130 and 143 stopped by SIGINT and SIGTERM.")]
 pub(crate) struct RunArgs {
     /// Folders of UVH5 subbands, subband files, or Measurement Sets.
     #[arg(value_name = "DIR|FILE|MS")]

@@ -22,14 +22,13 @@ use crate::{
 };
 
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "\
-A set's Measurement Set may go when all its stages are done, nobody works on it, and the subbands that it was made from are
-still there as they were. Images, calibration tables, reports and records stay, and the set still counts as done: no run
-makes it again, unless `contimg retry SET` asks for it.
+#[command(after_help = "Examples:
+  contimg retire --work /data/night --keep 500GiB  # what would go
+  contimg retire --work /data/night --keep 500GiB --remove  # oldest first
 
-Examples:
-  contimg retire --work /data/night --keep 500GiB             what would go, and why the rest stays
-  contimg retire --work /data/night --keep 500GiB --remove    remove it, the oldest set first")]
+A set's Measurement Set may go when all its stages are done, nobody works on it, and the subbands that it was \
+    made from are still there as they were. Images, calibration tables, reports and records stay, and the set still \
+    counts as done: no run makes it again, unless `contimg retry SET` asks for it.")]
 pub(crate) struct RetireArgs {
     #[command(flatten)]
     pub work: WorkArgs,

@@ -19,10 +19,11 @@ use crate::{
 
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:
-  contimg retry 2026-01-25T00:05:19 --work /data/night       this set
-  contimg retry --work /data/night                           every set that failed
-  contimg retry 2026-01-25T00:05:19                          also a set that `contimg retire` removed: it is made again
-  contimg retry --work /data/night --class memory --memory 32GiB")]
+  contimg retry 2026-01-25T00:05:19 --work /data/night  # this set
+  contimg retry --work /data/night  # every set that failed
+  contimg retry --work /data/night --class memory --memory 32GiB
+
+A set that `contimg retire` removed and that is named is made again.")]
 pub(crate) struct RetryArgs {
     /// Sets; all that failed when none is named.
     #[arg(value_name = "SET")]

@@ -21,8 +21,8 @@ use crate::{
 
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:
-  contimg verify --work /data/night              sizes and checksums of every product
-  contimg verify --work /data/night --sizes      names and sizes only
+  contimg verify --work /data/night  # sizes and checksums of products
+  contimg verify --work /data/night --sizes  # names and sizes only
   contimg verify --work /mnt/moved/night --json
 
 Exit codes: 0 every product is as it was published, 1 one is damaged or unfinished.")]

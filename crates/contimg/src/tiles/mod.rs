@@ -35,12 +35,13 @@ const CATALOGUE_HZ: f64 = 1.4e9;
 #[command(after_help = "Examples:
   contimg tiles images/*-image.fits
   contimg tiles images --db /data/night --report tiles.html
-  contimg tiles images --print-rules > rules.toml            the thresholds, to be changed
-  contimg tiles images --rules rules.toml --catalogue nvss.csv --json | jq '.findings[]'
+  contimg tiles images --print-rules > rules.toml  # thresholds, to change
+  contimg tiles images --rules rules.toml --json | jq '.findings[]'
 
-Headers and pixels of files that have not changed since the last time are not read again. Exit codes: 0 no tile fails, 1 the
-database or the rules cannot be read, 2 wrong usage; when tiles fail rules of one kind 11 files, 12 pixels, 13 beam, 14
-primary beam, 15 calibration, 16 grid, 17 coverage (order, duplicates, gaps), 18 astrometry; 5 rules of several kinds.")]
+Headers and pixels of files that have not changed since the last time are not read again. Exit codes: 0 no tile \
+    fails, 1 the database or the rules cannot be read, 2 wrong usage; when tiles fail rules of one kind 11 files, 12 \
+    pixels, 13 beam, 14 primary beam, 15 calibration, 16 grid, 17 coverage (order, duplicates, gaps), 18 astrometry; \
+    5 rules of several kinds.")]
 pub(crate) struct TilesArgs {
     /// FITS tiles; a folder stands for its files that end in -image.fits, but for channels and Stokes Q, U, V of one that is there.
     #[arg(value_name = "FILE|DIR", required_unless_present = "print_rules")]

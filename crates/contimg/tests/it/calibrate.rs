@@ -229,7 +229,8 @@ fn what_cannot_be_solved_is_refused_and_nothing_is_published() {
     solve(&work, &[]).expect(1).says("the model is zero").says("contimg model");
     model(&work.set(), FLUX_JY);
     solve(&work, &["--refant", "nobody"]).expect(2).says("no antenna `nobody`");
-    solve(&work, &["--field", "7"]).expect(1).says("no rows of the fields");
+    solve(&work, &["--field", "7"]).expect(1).says("there is no field `7`").says("the set has the fields 0 ");
+    solve(&work, &["--scan", "9"]).expect(1).says("no rows of the fields");
     solve(&work, &["--uvrange", ">99klambda"]).expect(1).says("no solution for the phases");
     solve(&work, &["--memory", "1MiB"]).expect(2).says("--memory");
     solve(&work, &["--min-baselines", "9"]).expect(5).says("no antennas have enough baselines");

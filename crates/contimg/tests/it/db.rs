@@ -43,6 +43,19 @@ fn a_night_is_imported_queried_checked_and_copied() {
     assert_eq!(query(&["groups", GROUP])["rows"][0]["state"], "pending");
     assert_eq!(query(&["subbands"])["rows"].as_array().map(Vec::len), Some(16));
     work.run(&["db", "query", "night", "quality", "--near", "1,2,3"]).expect(2).says("hint:");
+    // As people write and read times and directions.
+    let sets = ["db", "query", "night", "sets", "--from", "2026-01-25T00:00", "--to", "2026-01-26"];
+    work.run(&sets)
+        .expect(0)
+        .says_stdout("first time (UTC)")
+        .says_stdout("2026-01-25T00:05:2")
+        .says_stdout("+54:27:06");
+    work.run(&["db", "query", "night", "images", "--near", "00:40:24,+37:00:00,0.5"])
+        .expect(0)
+        .says_stdout("noise mJy");
+    work.run(&["db", "query", "night", "sets", "--to", "2025-01-01"]).expect(0).says("nothing was found");
+    work.run(&["db", "query", "night", "subbands", "--limit", "3"]).expect(0).says("more than these 3");
+    work.run(&["db", "query", "night", "sets", "--from", "then"]).expect(2).says("2026-01-25T00:05:19");
 
     assert_eq!(work.run(&["db", "check", "night", "--json"]).expect(0).json()["whole"], true);
     work.run(&["db", "backup", "night", "copy.sqlite3"]).expect(0);

@@ -73,7 +73,7 @@ fn a_selection_leaves_the_rest() {
 #[test]
 fn what_cannot_be_meant_is_refused_with_a_hint() {
     let (work, set) = sky(&[]);
-    work.run(&["flag", "out/none.ms"]).expect(1).says("no casacore table").says("hint:");
+    work.run(&["flag", "out/none.ms"]).expect(1).says("no Measurement Set").says("hint:");
     work.run(&["flag", "input"]).expect(1).says("hint:");
     work.run(&["flag", &set, "--restore", "other"]).expect(2).says("there are none").says("--list");
     work.run(&["flag", &set, "--sigmas=-1"]).expect(2).says("sigmas");

@@ -30,9 +30,21 @@ fn a_converted_set_tells_what_went_into_it() {
     );
 
     let text = work.run(&["meta", &set]).expect(0).stdout;
-    for part in ["16 spectral windows", "2026-01-25T00:05:1", "XX YY", "ICRS", "DATA (complex32[", "TiledColumnStMan"] {
+    for part in [
+        "1 scan\n",
+        "0~15",
+        "wavelengths",
+        "16 spectral windows",
+        "2026-01-25T00:05:1",
+        "XX YY",
+        "ICRS",
+        "DATA (complex32[",
+        "TiledColumnStMan",
+    ] {
         assert!(text.contains(part), "{part}: {text}");
     }
+    let antennas = work.run(&["meta", &set, "--antennas"]).expect(0).stdout;
+    assert_eq!(antennas.lines().count(), text.lines().count() + 1 + tables["antennas"].as_array().map_or(0, Vec::len));
 }
 
 #[test]

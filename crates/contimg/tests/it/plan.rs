@@ -100,6 +100,9 @@ fn nothing_to_plan_is_an_error_that_says_so() {
     let ended = work.run(&["plan", "input"]);
     assert_eq!(ended.orderly(), Ok(1), "{ended:?}");
     assert!(ended.stdout.contains("0 groups: none"), "{ended:?}");
+    for asked in [&["plan", "input"][..], &["plan", "input", "--json"], &["convert", "input", "--out", "out"]] {
+        work.run(asked).expect(1).says("there is no group of UVH5 subbands in input").says("not searched recursively");
+    }
     work.run(&["plan", "nowhere"]).expect(1).says("nowhere").says("hint:");
     work.run(&["plan"]).expect(2).says("<DIR|FILE>");
     work.run(&["plan", "input", "--memory", "plenty"]).expect(2).says("128MiB");
@@ -142,4 +145,15 @@ fn a_reader_that_goes_away_ends_it_quietly() {
     let output = child.wait_with_output().expect("wait");
     assert_eq!(output.status.code(), Some(141));
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+#[test]
+fn a_full_disk_below_the_output_is_told() {
+    let work = Work::with(&GroupSpec::tiny());
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("the device that is always full");
+    let child =
+        work.contimg(["plan", "input"]).stdout(full).stderr(std::process::Stdio::piped()).spawn().expect("spawn");
+    let output = child.wait_with_output().expect("wait");
+    assert_eq!(output.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("cannot write to the standard output"), "{output:?}");
 }

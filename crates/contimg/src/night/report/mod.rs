@@ -26,14 +26,14 @@ use crate::{
 
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:
-  contimg report --work /data/night                         /data/night/report.html and report.json
-  contimg report --work /data/night --out /www/night.html   and /www/night.json
+  contimg report --work /data/night  # its report.html and report.json
+  contimg report --work /data/night --out /www/night.html  # and /www/night.json
   contimg report --work /data/night --json | jq '.failures'
-  contimg report --work /data/night --trace trace.json      what ran when, for https://ui.perfetto.dev
+  contimg report --work /data/night --trace trace.json  # what ran when
 
-It can be made at any time, also while the night goes on; `contimg run` makes it at its end. The page shows what ran when,
-memory against the budget, flags by antenna and channel, images, tiles on the sky, and failures with their remedies. It
-loads nothing from anywhere.")]
+It can be made at any time, also while the night goes on; `contimg run` makes it at its end. The page shows what \
+    ran when, memory against the budget, flags by antenna and channel, images, tiles on the sky, and failures with \
+    their remedies. It loads nothing from anywhere. https://ui.perfetto.dev shows traces.")]
 pub(crate) struct ReportArgs {
     #[command(flatten)]
     pub work: WorkArgs,
