@@ -7,6 +7,7 @@ use orchestrator::{Event, Layout, Plan, Record, State, Summary};
 
 use super::estimate::{Estimate, words};
 use crate::{
+    notation::count,
     output::{errln, outln},
     progress,
     size::Bytes,
@@ -53,16 +54,20 @@ impl Show {
         match event {
             Event::RunStarted { run, budget } => {
                 self.budget = budget.memory;
-                self.line(&format!("run {run}: {} of memory, {} cores", Bytes(budget.memory), budget.cores));
+                self.line(&format!("run {run}: {} of memory, {}", Bytes(budget.memory), cores_of(budget.cores)));
             }
             Event::SetsFound { sets } => {
                 self.sets.extend(sets.iter().cloned());
                 self.bar.set_length(self.sets.len() as u64);
-                self.line(&format!("{} data sets", self.sets.len()));
+                self.line(&count(self.sets.len(), "data set"));
             }
             Event::Started { set, stage, attempt, why, memory, cores } => {
                 let again = if *attempt > 1 { format!("attempt {attempt}, ") } else { String::new() };
-                self.line(&format!("{set} {stage}: {again}{why} ({} of memory, {cores} cores)", Bytes(*memory)));
+                self.line(&format!(
+                    "{set} {stage}: started ({again}{why}; up to {}, {})",
+                    Bytes(*memory),
+                    cores_of(*cores)
+                ));
             }
             Event::Ended { record } | Event::TriedAgain { record } => {
                 let (set, stage) = (&record.set, &record.stage);
@@ -143,6 +148,11 @@ impl Show {
             outln!("stopped by signal {signal}; the same command goes on");
         }
     }
+}
+
+/// `1 core`, `2 cores`.
+fn cores_of(cores: u32) -> String {
+    count(cores as usize, "core")
 }
 
 /// The first note of each stage, and how many others it has: sets may be many.

@@ -3,16 +3,21 @@
 use std::{collections::BTreeMap, process::ExitCode};
 
 use clap::Args;
-use orchestrator::{Record, State, read_all};
+use orchestrator::{Layout, Plan, Record, Scope, State, read_all};
 use serde_json::json;
 
 use super::{WorkArgs, journal, of, request::Request};
-use crate::{failure::Failure, output::outln, size::Bytes};
+use crate::{failure::Failure, notation::count, output::outln, size::Bytes};
+
+/// What stages of the whole night are recorded under.
+const NIGHT: &str = "night";
+/// The state of a set that a run left before its last stage.
+const UNFINISHED: &str = "unfinished";
 
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:
   contimg status --work /data/night
-  contimg status --work /data/night --json | jq '.sets[] | select(.state == \"failed\")'")]
+  contimg status --work /data/night --json | jq '.sets[] | {set, state}'")]
 pub(crate) struct StatusArgs {
     #[command(flatten)]
     pub work: WorkArgs,
@@ -23,10 +28,8 @@ pub(crate) struct StatusArgs {
 
 pub(crate) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
     let layout = args.work.layout()?;
-    let stages: Vec<String> = match Request::read(&layout)? {
-        Some(request) => request.plan()?.stages.iter().map(|stage| stage.name.clone()).collect(),
-        None => Vec::new(),
-    };
+    let goal = Goal::of(&layout)?;
+    let stages = goal.names();
     let mut sets: BTreeMap<String, Vec<Record>> = BTreeMap::new();
     for set in known_sets(&journal::read(&layout)) {
         sets.insert(set, Vec::new());
@@ -41,7 +44,7 @@ pub(crate) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
             .iter()
             .map(|(set, records)| {
                 json!({
-                    "set": set, "state": state(records, held.get(set)), "held_by": held.get(set),
+                    "set": set, "state": goal.state(set, records, held.get(set)), "held_by": held.get(set),
                     "retired": retired.contains(set), "stages": records,
                 })
             })
@@ -51,8 +54,10 @@ pub(crate) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
     }
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for (set, records) in &sets {
-        let now = state(records, held.get(set));
-        *counts.entry(now).or_default() += 1;
+        let now = goal.state(set, records, held.get(set));
+        if set != NIGHT {
+            *counts.entry(now).or_default() += 1;
+        }
         let mut words = Vec::new();
         for stage in ordered(records, &stages) {
             words.push(match stage.state {
@@ -64,6 +69,9 @@ pub(crate) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
                 },
             });
         }
+        if now == UNFINISHED {
+            words.push(format!("to come: {}", goal.to_come(set, records).join(", ")));
+        }
         if retired.contains(set) {
             words.push("retired".to_owned());
         }
@@ -72,7 +80,8 @@ pub(crate) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
     }
     let peak = read_all(&layout).map_err(|e| of(&e))?.iter().map(Record::peak_memory).max().unwrap_or(0);
     let text: Vec<String> = counts.iter().map(|(state, n)| format!("{n} {state}")).collect();
-    outln!("{} sets: {}; largest stage {}", sets.len(), text.join(", "), Bytes(peak));
+    let number = sets.keys().filter(|set| *set != NIGHT).count();
+    outln!("{}: {}; largest stage {}", count(number, "set"), text.join(", "), Bytes(peak));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -92,13 +101,52 @@ pub(super) fn ordered<'a>(records: &'a [Record], stages: &[String]) -> Vec<&'a R
     list
 }
 
-pub(super) fn state(records: &[Record], held: Option<&String>) -> &'static str {
-    if held.is_some() {
-        return "running";
+/// What the last run was to do for every set.
+pub(super) struct Goal {
+    plan: Option<Plan>,
+    until: Option<String>,
+}
+
+impl Goal {
+    pub(super) fn of(layout: &Layout) -> Result<Self, Failure> {
+        Ok(match Request::read(layout)? {
+            Some(request) => Self { plan: Some(request.plan()?), until: request.until },
+            None => Self { plan: None, until: None },
+        })
     }
-    match records {
-        [] => "waiting",
-        records if records.iter().any(|record| record.state == State::Failed) => "failed",
-        _ => "done",
+
+    /// The stages in the plan's order.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.plan.iter().flat_map(|plan| &plan.stages).map(|stage| stage.name.clone()).collect()
+    }
+
+    /// How far a set is: `running`, `waiting`, `failed`, `unfinished` or `done`.
+    pub(super) fn state(&self, set: &str, records: &[Record], held: Option<&String>) -> &'static str {
+        if held.is_some() {
+            return "running";
+        }
+        match records {
+            [] => "waiting",
+            records if records.iter().any(|record| record.state == State::Failed) => "failed",
+            records if !self.to_come(set, records).is_empty() => UNFINISHED,
+            _ => "done",
+        }
+    }
+
+    /// The stages after the last one of which there is a record.
+    pub(super) fn to_come(&self, set: &str, records: &[Record]) -> Vec<&str> {
+        let Some(plan) = &self.plan else { return Vec::new() };
+        let scope = if set == NIGHT { Scope::Night } else { Scope::Set };
+        let last = self.until.as_ref().and_then(|until| plan.stages.iter().position(|stage| stage.name == *until));
+        let own = plan.sets.iter().find(|known| known.name == set);
+        let is_meant = |name: &str| plan.vars.contains_key(name) || own.is_some_and(|own| own.vars.contains_key(name));
+        let wanted: Vec<&str> = plan.stages[..last.map_or(plan.stages.len(), |last| last + 1)]
+            .iter()
+            .filter(|stage| stage.scope == scope && stage.only_with.as_deref().is_none_or(is_meant))
+            .map(|stage| stage.name.as_str())
+            .collect();
+        let is_recorded = |name: &&str| records.iter().any(|record| record.stage == **name);
+        let done = wanted.iter().rposition(is_recorded).map_or(0, |at| at + 1);
+        wanted[done..].to_vec()
     }
 }

@@ -6,7 +6,10 @@ use clap::Args;
 use orchestrator::{Record, State, read_all};
 use serde_json::json;
 
-use super::{WorkArgs, of, request::Request, status::ordered};
+use super::{
+    WorkArgs, of,
+    status::{Goal, ordered},
+};
 use crate::{
     failure::{Class, Failure},
     output::outln,
@@ -50,14 +53,16 @@ pub(crate) fn run(args: &WhyArgs) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     let Some(record) = failed else {
-        let stages: Vec<String> = match Request::read(&layout)? {
-            Some(request) => request.plan()?.stages.iter().map(|stage| stage.name.clone()).collect(),
-            None => Vec::new(),
-        };
+        let goal = Goal::of(&layout)?;
         outln!("{}: nothing failed", args.set);
-        for record in ordered(&records, &stages) {
+        for record in ordered(&records, &goal.names()) {
             let note = record.note.as_deref().unwrap_or("done");
             outln!("  {}: {note}, {:.1} s, {}", record.stage, record.seconds(), Bytes(record.peak_memory()));
+        }
+        let to_come = goal.to_come(&args.set, &records);
+        if !to_come.is_empty() {
+            let work = layout.work().display();
+            outln!("  to come: {}; `contimg run --work {work}` goes on", to_come.join(", "));
         }
         return Ok(ExitCode::SUCCESS);
     };

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     failure::{Class, Failure},
-    night::{journal, of, request::Request, status},
+    night::{journal, of, status},
 };
 
 /// A stage that failed.
@@ -38,7 +38,7 @@ pub(super) struct Failed {
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Set {
     pub set: String,
-    /// `waiting`, `running`, `failed` or `done`.
+    /// `waiting`, `running`, `failed`, `unfinished` or `done`.
     pub state: &'static str,
     pub stages: Vec<Record>,
 }
@@ -60,10 +60,8 @@ pub(super) struct Night {
 
 impl Night {
     pub(super) fn of(layout: &Layout, no_cache: bool) -> Result<Self, Failure> {
-        let stages: Vec<String> = match Request::read(layout)? {
-            Some(request) => request.plan()?.stages.iter().map(|stage| stage.name.clone()).collect(),
-            None => Vec::new(),
-        };
+        let goal = status::Goal::of(layout)?;
+        let stages = goal.names();
         let records = read_all(layout).map_err(|e| of(&e))?;
         let entries = journal::read(layout);
         let held: BTreeMap<String, String> = orchestrator::holders(layout).map_err(|e| of(&e))?.into_iter().collect();
@@ -75,7 +73,7 @@ impl Night {
         let sets = by_set
             .into_iter()
             .map(|(set, records)| {
-                let state = status::state(&records, held.get(&set));
+                let state = goal.state(&set, &records, held.get(&set));
                 Set { set, state, stages: status::ordered(&records, &stages).into_iter().cloned().collect() }
             })
             .collect();

@@ -31,13 +31,17 @@ pub(super) fn page(night: &Night) -> Page {
 }
 
 fn summary(page: &mut Page, night: &Night) {
-    let [done, failed, running, waiting] = ["done", "failed", "running", "waiting"].map(|state| night.count(state));
-    let status = match (failed, running + waiting) {
+    let states = ["done", "failed", "running", "unfinished", "waiting"];
+    let [done, failed, running, unfinished, waiting] = states.map(|state| night.count(state));
+    let status = match (failed, running + unfinished + waiting) {
         (0, 0) => Status::Good,
         (0, _) => Status::Plain,
         _ => Status::Bad,
     };
-    page.note(status, &format!("{done} sets done, {failed} failed, {running} running, {waiting} waiting."));
+    page.note(
+        status,
+        &format!("{done} sets done, {failed} failed, {running} running, {unfinished} unfinished, {waiting} waiting."),
+    );
     for note in once_a_stage(night.skipped.iter().map(|(stage, note)| (stage.as_str(), note.as_str()))) {
         page.note(Status::Warning, &note);
     }

@@ -37,6 +37,25 @@ fn a_signal_ends_it_with_its_code_and_leaves_nothing() {
 }
 
 #[test]
+fn a_set_that_was_stopped_between_its_stages_is_not_called_done() {
+    let first = "[[stage]]\nname = \"first\"\ncommand = [\"true\"]\nmemory = \"32MiB\"\n";
+    let script = "echo {set} >> {work}/begun; while ! test -e {work}/go; do sleep 0.01; done; echo > {out}/x";
+    let night = Night::new(&(set("s", script) + first + SCRIPT_STAGE));
+    let child = start(&mut night.work.contimg(Night::ARGUMENTS));
+    wait_for("the second stage", || (begun(&night) >= 1).then_some(()));
+    send(child.id(), Signal::INT);
+    assert_eq!(Ended::of(child.wait_with_output().expect("wait")).orderly(), Ok(130));
+    let status = ["status", "--work", "night"];
+    night.work.run(&status).expect(0).says_stdout("s: unfinished: first").says_stdout("to come: work");
+    let json = night.work.run(&[&status[..], &["--json"]].concat()).expect(0).json();
+    assert_eq!(json["sets"][0]["state"], "unfinished", "{json:#}");
+    night.work.run(&["why", "s", "--work", "night"]).expect(0).says_stdout("to come: work");
+    std::fs::write(night.folder().join("go"), "").expect("write");
+    night.summary(&[], 0);
+    night.work.run(&status).expect(0).says_stdout("1 set: 1 done");
+}
+
+#[test]
 fn two_runs_at_once_share_the_work() {
     let night = Night::new(&slow());
     let first = start(night.work.contimg(Night::ARGUMENTS).args(["--cores", "1", "--json"]));
