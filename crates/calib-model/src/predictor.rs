@@ -248,7 +248,7 @@ impl Predictor {
     ///
     /// The windows are predicted together: a delay is computed once for all of them, and neighbouring windows with one channel
     /// spacing are one run of channels. Scratch memory for each thread: 64 bytes a component, and 128 bytes a channel and
-    /// Stokes parameter in use (AVX-512).
+    /// Stokes parameter in use, and correlation that mixes two (AVX-512).
     ///
     /// # Errors
     /// Whatever makes a selected row's model meaningless: see [`Error`]. Then nothing was written.

@@ -19,6 +19,7 @@ mod flat;
 mod math;
 mod output;
 mod spectral;
+mod transpose;
 
 /// What all rows of one field have in common.
 pub(crate) struct Job<'a> {
@@ -33,19 +34,20 @@ pub(crate) struct Job<'a> {
 
 /// Memory that a thread keeps from rows to rows.
 #[derive(Debug, Default)]
-pub(crate) struct Scratch(Vec<f64>);
+pub(crate) struct Scratch {
+    vectors: Vec<f64>,
+    places: Vec<u32>,
+}
 
-impl Scratch {
-    /// `len` numbers on a line of the cache, of any value.
-    fn aligned(&mut self, len: usize) -> &mut [f64] {
-        const LINE: usize = 64;
-        const SLACK: usize = LINE / size_of::<f64>();
-        if self.0.len() < len + SLACK {
-            self.0.resize(len + SLACK, 0.0);
-        }
-        let at = self.0.as_ptr().align_offset(LINE).min(SLACK);
-        &mut self.0[at..at + len]
+/// `len` numbers on a line of the cache, of any value.
+fn aligned(memory: &mut Vec<f64>, len: usize) -> &mut [f64] {
+    const LINE: usize = 64;
+    const SLACK: usize = LINE / size_of::<f64>();
+    if memory.len() < len + SLACK {
+        memory.resize(len + SLACK, 0.0);
     }
+    let at = memory.as_ptr().align_offset(LINE).min(SLACK);
+    &mut memory[at..at + len]
 }
 
 impl Job<'_> {
@@ -105,14 +107,13 @@ impl WithSimd for Rows<'_, '_> {
         let directions = job.directions;
         let n_delays = directions.delay.len();
         let n_widths = directions.widths.len();
-        let n_sums = 2 * job.channels.plan.n_slots;
-        let vectors = n_delays + n_widths + n_sums * job.channels.planes.len() + flat::SCRATCH + output::SCRATCH;
-        let (vectors, _) = S::as_mut_simd_f64s(scratch.aligned(vectors * S::F64_LANES));
+        let layout = output::Layout::new(job, &mut scratch.places);
+        let vectors = n_delays + n_widths + 2 * layout.n_sums(job) + flat::SCRATCH;
+        let (vectors, _) = S::as_mut_simd_f64s(aligned(&mut scratch.vectors, vectors * S::F64_LANES));
         let (delays, vectors) = vectors.split_at_mut(n_delays);
         let (widths, vectors) = vectors.split_at_mut(n_widths);
         let (tables, vectors) = vectors.split_at_mut(flat::SCRATCH);
-        let (tile, sums) = vectors.split_at_mut(output::SCRATCH);
-        let (sums, _) = sums.as_chunks_mut::<2>();
+        let (sums, _) = vectors.as_chunks_mut::<2>();
         for rows in rows.chunks(S::F64_LANES) {
             let baseline = load(s, uvw_m, rows);
             for (delay, direction) in delays.iter_mut().zip(&directions.delay) {
@@ -127,7 +128,7 @@ impl WithSimd for Rows<'_, '_> {
                     add_plane(s, &job.channels.plan, plane, delays, widths, sums, tables);
                 }
             }
-            output::write(s, job, rows, sums, vis, tile);
+            output::write(s, job, &layout, rows, sums, vis);
         }
     }
 }

@@ -1,77 +1,137 @@
 //! From sums of Stokes parameters, lanes side by side, to the correlations of each row.
 
 use pulp::Simd;
+use pulp::bytemuck::cast_slice;
 use vis_types::Complex32;
 
 use super::Job;
+use super::transpose::{TILE, rows_of};
 use crate::Mode;
 use crate::stokes::{Mix, Turn};
-
-/// Visibilities of a row that are turned from lanes into rows together: two lines of the cache for each row.
-const TILE: usize = 16;
-
-/// Vectors of scratch that [`write`] needs.
-pub(super) const SCRATCH: usize = 2 * TILE;
 
 /// A correlation as its planes: where their sums begin, and the factor of the second.
 type Terms = (Option<usize>, Option<(usize, Turn)>);
 
-/// Writes the channels of `rows` (one a lane) to each window's `[row, channel, correlation]`. `sums`: of all planes.
+/// From which sums each visibility of a row comes: the same for all rows of a job.
+pub(super) struct Layout<'a> {
+    /// Of each visibility of all windows, its accumulator: of a plane, or of a mixture.
+    places: &'a [u32],
+    /// Correlations that are not one plane alone, and where the accumulators begin that they have of their own.
+    mixtures: [Option<(usize, Terms)>; 4],
+}
+
+impl<'a> Layout<'a> {
+    pub(super) fn new(job: &Job<'_>, places: &'a mut Vec<u32>) -> Self {
+        let plan = &job.channels.plan;
+        let mut mixtures = [None; 4];
+        let mut first = [0; 4];
+        let mut next = job.channels.planes.len() * plan.n_slots;
+        for ((mixture, first), mix) in mixtures.iter_mut().zip(&mut first).zip(job.mixes) {
+            match planes(job, mix) {
+                (Some(at), None) => *first = at,
+                terms => {
+                    (*first, *mixture) = (next, Some((next, terms)));
+                    next += plan.n_slots;
+                }
+            }
+        }
+        places.clear();
+        let first = &first[..job.mixes.len().min(4)];
+        places.extend(plan.slots.iter().flat_map(|&slot| first.iter().map(move |first| *first as u32 + slot)));
+        Self { places, mixtures }
+    }
+
+    /// Accumulators of planes and mixtures together.
+    pub(super) fn n_sums(&self, job: &Job<'_>) -> usize {
+        (job.channels.planes.len() + self.mixtures.iter().flatten().count()) * job.channels.plan.n_slots
+    }
+}
+
+/// Writes the channels of `rows` (one a lane) to each window's `[row, channel, correlation]`. `sums`: of all planes, and room
+/// for the mixtures.
 #[inline(always)]
 pub(super) fn write<S: Simd>(
     s: S,
     job: &Job<'_>,
+    layout: &Layout<'_>,
     rows: &[u32],
-    sums: &[[S::f64s; 2]],
+    sums: &mut [[S::f64s; 2]],
     vis: &mut [&mut [Complex32]],
-    tile: &mut [S::f64s],
 ) {
-    // A loop a mode, so that the innermost one has no choice to make.
-    match job.mode {
-        Mode::Replace => write_with(s, job, rows, sums, vis, tile, |_, model| model as f32),
-        Mode::Add => write_with(s, job, rows, sums, vis, tile, |old, model| (f64::from(old) + model) as f32),
-        Mode::Subtract => write_with(s, job, rows, sums, vis, tile, |old, model| (f64::from(old) - model) as f32),
+    for (first, terms) in layout.mixtures.iter().flatten() {
+        let (planes, mixture) = sums.split_at_mut(*first);
+        for (slot, mixed) in mixture[..job.channels.plan.n_slots].iter_mut().enumerate() {
+            *mixed = combine(s, terms, planes, slot);
+        }
+    }
+    let rows = &rows[..rows.len().min(S::F64_LANES)];
+    let mut places = layout.places;
+    for (vis, &n_channels) in vis.iter_mut().zip(job.windows) {
+        let (row_places, rest) = places.split_at(n_channels * job.mixes.len());
+        places = rest;
+        let (tiles, last) = row_places.as_chunks::<TILE>();
+        let zeros = Line([[s.splat_f64s(0.0); 2]; TILE]);
+        for (t, places) in tiles.iter().enumerate() {
+            let mut tile = zeros;
+            for (pair, place) in tile.0.iter_mut().zip(places) {
+                *pair = sums[*place as usize];
+            }
+            put(s, job.mode, &tile.0, rows, vis, Place { first: t * TILE, len: TILE, row_len: row_places.len() });
+        }
+        if !last.is_empty() {
+            let mut tile = zeros;
+            for (pair, place) in tile.0.iter_mut().zip(last) {
+                *pair = sums[*place as usize];
+            }
+            let first = tiles.len() * TILE;
+            put(s, job.mode, &tile.0, rows, vis, Place { first, len: last.len(), row_len: row_places.len() });
+        }
     }
 }
 
-#[inline(always)]
-fn write_with<S: Simd>(
-    s: S,
-    job: &Job<'_>,
-    rows: &[u32],
-    sums: &[[S::f64s; 2]],
-    vis: &mut [&mut [Complex32]],
-    tile: &mut [S::f64s],
-    put: impl Fn(f32, f64) -> f32,
-) {
-    let plan = &job.channels.plan;
-    let n_corr = job.mixes.len();
-    let mut terms = [(None, None); 4];
-    for (terms, mix) in terms.iter_mut().zip(job.mixes) {
-        *terms = planes(job, mix);
+/// Begins at a line of the cache: registers that lie across two lines take twice as long.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Line<T>(T);
+
+/// Where a tile goes: `len` visibilities from `first` on in rows of `row_len`.
+#[derive(Clone, Copy)]
+struct Place {
+    first: usize,
+    len: usize,
+    row_len: usize,
+}
+
+impl Place {
+    #[inline(always)]
+    fn of<'a>(&self, vis: &'a mut [Complex32], row: u32) -> &'a mut [Complex32] {
+        let first = row as usize * self.row_len + self.first;
+        &mut vis[first..first + self.len]
     }
-    let channels_a_tile = (TILE / n_corr).max(1);
-    let mut channel = 0;
-    for (vis, &n_channels) in vis.iter_mut().zip(job.windows) {
-        for (t, slots) in plan.slots[channel..channel + n_channels].chunks(channels_a_tile).enumerate() {
-            let tile = &mut tile[..2 * slots.len() * n_corr];
-            let (pairs, _) = tile.as_chunks_mut::<2>();
-            for (pairs, &slot) in pairs.chunks_exact_mut(n_corr).zip(slots) {
-                for (pair, terms) in pairs.iter_mut().zip(&terms) {
-                    *pair = combine(s, terms, sums, slot as usize);
-                }
+}
+
+/// Puts a tile to the rows; what is added to what is there is added in f64.
+#[inline(always)]
+fn put<S: Simd>(s: S, mode: Mode, tile: &[[S::f64s; 2]; TILE], rows: &[u32], vis: &mut [Complex32], place: Place) {
+    let sign = match mode {
+        Mode::Replace => {
+            let tile = Line(rows_of(s, tile));
+            let numbers: &[Complex32] = cast_slice(&tile.0);
+            for (&row, numbers) in rows.iter().zip(numbers.as_chunks::<TILE>().0) {
+                place.of(vis, row).copy_from_slice(&numbers[..place.len]);
             }
-            let values: &[f64] = pulp::bytemuck::cast_slice(tile);
-            for (lane, &row) in rows.iter().enumerate().take(S::F64_LANES) {
-                let first = (row as usize * n_channels + t * channels_a_tile) * n_corr;
-                let out = &mut vis[first..first + slots.len() * n_corr];
-                for (out, lanes) in out.iter_mut().zip(values.chunks_exact(2 * S::F64_LANES)) {
-                    let (re, im) = lanes.split_at(S::F64_LANES);
-                    *out = Complex32::new(put(out.re, re[lane]), put(out.im, im[lane]));
-                }
-            }
+            return;
         }
-        channel += n_channels;
+        Mode::Add => 1.0,
+        Mode::Subtract => -1.0,
+    };
+    let values: &[f64] = cast_slice(tile.as_flattened());
+    for (lane, &row) in rows.iter().enumerate() {
+        for (out, lanes) in place.of(vis, row).iter_mut().zip(values.chunks_exact(2 * S::F64_LANES)) {
+            let (re, im) = lanes.split_at(S::F64_LANES);
+            let sum = |old: f32, model: f64| (f64::from(old) + sign * model) as f32;
+            *out = Complex32::new(sum(out.re, re[lane]), sum(out.im, im[lane]));
+        }
     }
 }
 
