@@ -183,6 +183,14 @@ def vectorised_column(ms: Path, ra_deg: float, dec_deg: float, jy: float) -> Non
         t.flush()
 
 
+def without_column(ms: Path, name: str = "MODEL_DATA") -> None:
+    """The set as it was before anything was predicted."""
+    from casacore.tables import table
+
+    with table(str(ms), readonly=False, ack=False) as t:
+        t.removecols(name)
+
+
 def as_one_field(ms: Path) -> None:
     """All rows of one field, since WSClean predicts one at a time."""
     from casacore.tables import table

@@ -18,7 +18,8 @@ Usage: cargo xtask compare [--only NAME] [--list] [--prove] [--json]
        cargo xtask compare --speed [--size full|small] [--pols 2,4] [--runs N] [--json]
        cargo xtask compare --image [--antennas N] [--keep] [--json]
        cargo xtask compare --flags [--speed] [--repeats N]
-       cargo xtask compare --model [--only NAME] [--again] [--kernel] [--column [--size full|small]] [--all] [--repeats N]
+       cargo xtask compare --model [--only NAME] [--again] [--kernel] [--all] [--repeats N]
+       cargo xtask compare --model --column [--size full|small] [--against numpy,ft,wsclean|none] [--repeats N]
        cargo xtask compare --gains [--only WHAT,…] [--antennas N] [--runs N] [--keep] [--json]
        cargo xtask compare --rfi [--size small|full] [--made] [--real]
        cargo xtask compare --tables [--content] [--speed] [--size full|small] [--mutations N] [--json FILE]
@@ -39,6 +40,7 @@ Usage: cargo xtask compare [--only NAME] [--list] [--prove] [--json]
     --again     a second set costs less by the kept terms; without them not a bit differs
     --kernel    one core against numpy, numba and DP3, for each instruction set; two cores against spinning processes
     --column    a whole set against a plain file, numpy, CASA and WSClean; `--size full` takes 6 GB of disk
+    --against   only some of the three, or none: the plain file alone
     --all       all four
   --gains     contimg solve and apply against known gains, CASA's gaincal, bandpass and applycal (both ways, and on a VLA
               set), pyuvdata's UVCal, and WSClean's images of what was calibrated

@@ -75,6 +75,8 @@ pub struct Committed {
     pub bytes: u64,
     /// How long it took to force them to disk.
     pub sync: Duration,
+    /// How long it took to give them the old ones' places, whose blocks the file system frees.
+    pub swap: Duration,
 }
 
 impl ColumnEdit {
@@ -270,11 +272,11 @@ impl ColumnEdit {
             history.map_or(Ok(()), History::after_commit)?;
             lock.release()?;
             let generations = names.into_iter().zip(numbers).collect();
-            return Ok(Committed { generations, bytes: edited.bytes, sync: edited.sync });
+            return Ok(Committed { generations, bytes: edited.bytes, sync: edited.sync, swap: edited.swap });
         }
         let edited = edit.commit()?;
         lock.release()?;
-        Ok(Committed { generations: Vec::new(), bytes: edited.bytes, sync: edited.sync })
+        Ok(Committed { generations: Vec::new(), bytes: edited.bytes, sync: edited.sync, swap: edited.swap })
     }
 
     pub(crate) fn edit_folder(&self) -> &Path {

@@ -77,6 +77,8 @@ pub struct Edited {
     pub bytes: u64,
     /// How long it took to force the new files to disk.
     pub sync: Duration,
+    /// How long it took to give them their places: nearly all of it goes by while the file system frees the old files' blocks.
+    pub swap: Duration,
 }
 
 /// What is to happen, in this order; what the record holds.
@@ -228,13 +230,14 @@ impl Edit {
         let record = self.folder.join(RECORD_NAME);
         fs::rename(&draft, &record).map_err(|source| Error::io(&record, "decide the change", source))?;
         self.decided = true;
+        let decided = Instant::now();
         let finished = disk::sync_directory(&self.folder)
             .map_err(|source| Error::sync(&self.folder, source))
             .inspect(|()| kill_point("edit-decided"))
             .and_then(|()| roll_forward(&self.directory, &self.plan))
             .and_then(|()| remove_folder(&self.folder));
         match finished {
-            Ok(()) => Ok(Edited { manifest, bytes, sync }),
+            Ok(()) => Ok(Edited { manifest, bytes, sync, swap: decided.elapsed() }),
             Err(source) => Err(Error::EditUnfinished { path: self.directory.clone(), source: Box::new(source) }),
         }
     }

@@ -327,3 +327,31 @@ fn tiles_and_handles_exclude_each_other() {
     drop(tiles);
     OpenOptions::new().write(true).open(&path).unwrap().close().unwrap();
 }
+
+#[test]
+fn reserved_room_is_taken_and_reads_as_zeros() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.tab");
+    let layout = Layout::new()
+        .column(ColumnDesc::fixed("X", DataType::Complex32, [16, 2]))
+        .manager(Manager::tiled_column("t", [32, 16, 2]).holding(["X"]));
+    layout.create_with_holes(&path, 1000, &OpenOptions::new().write(true)).unwrap().close().unwrap();
+    let mut tiles = TiledColumn::open_rw(&path, "X").unwrap();
+    tiles.truncate_to_holes().unwrap();
+    let blocks = |tiles: &TiledColumn| std::fs::metadata(tiles.path()).unwrap().blocks();
+    assert_eq!(blocks(&tiles), 0);
+    let length = std::fs::metadata(tiles.path()).unwrap().len();
+    tiles.reserve().unwrap();
+    assert!(blocks(&tiles) * 512 >= length, "{} blocks for {length} bytes", blocks(&tiles));
+    let values = filled(32 * 32, data);
+    tiles.write(64..96, tiles.channels(), &values).unwrap();
+    let mut all = filled(1000 * 32, |_| Complex32::new(1.0, 1.0));
+    tiles.par_read(0..1000, tiles.channels(), &mut all).unwrap();
+    assert_eq!(all[64 * 32..96 * 32], values);
+    assert!(all[..64 * 32].iter().chain(&all[96 * 32..]).all(|value| *value == Complex32::default()));
+    drop(tiles);
+    let read = TiledColumn::open(&path, "X").unwrap();
+    assert!(matches!(read.reserve(), Err(Error::ReadOnly { .. })));
+    let table = Table::open(&path).unwrap();
+    assert_eq!(table.read_vec::<Complex32>("X", 0..1000).unwrap(), all);
+}

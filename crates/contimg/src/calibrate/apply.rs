@@ -275,6 +275,7 @@ fn write(args: &ApplyArgs, view: &View, known: &Known) -> Result<Counts, Failure
         weights: edit.column("WEIGHT").map_err(failed)?,
         spectrum: if has_spectrum { Some(edit.column("WEIGHT_SPECTRUM").map_err(failed)?) } else { None },
     };
+    columns.corrected.reserve().map_err(failed)?;
     let counters = Counters::default();
     let factors = Shared::new(view, known);
     let blocks = edit.blocks(BLOCK_BYTES);

@@ -149,13 +149,17 @@ impl Work<'_> {
         let open = |column: &str| Input::<Complex32>::open(edit.set(), column).map_err(|e| Failure::of_columns(&e));
         let instead = if args.from_data { Some(open("DATA")?) } else { None };
         let comparison = if args.check { Some(self.comparison(edit.set(), false)?) } else { None };
+        let uvw = Input::<f64>::open(edit.set(), "UVW").map_err(|e| Failure::of_columns(&e))?;
+        if set.is_wanted_whole() {
+            output.reserve().map_err(|e| Failure::of_columns(&e))?;
+        }
         let columns = 1 + u64::from(args.check) + u64::from(args.from_data);
         let (threads, block_bytes) = self.fit(columns);
         let blocks = edit.blocks(block_bytes);
         let pass = Pass {
             set,
             table: Mutex::new(Table::open(edit.set()).map_err(|e| of_table(&e))?),
-            destination: Some(Destination { predictor, mode, output, instead }),
+            destination: Some(Destination { predictor, mode, uvw, output, instead }),
             comparison,
             progress: self.progress(edit.rows()),
             stop: self.stop,
@@ -331,6 +335,7 @@ impl Report {
             "threads": self.threads,
             "seconds": self.seconds.as_secs_f64(),
             "sync_seconds": self.committed.as_ref().map(|c| c.sync.as_secs_f64()),
+            "swap_seconds": self.committed.as_ref().map(|c| c.swap.as_secs_f64()),
             "check": check,
         })
     }

@@ -20,6 +20,8 @@ use crate::supervise::Stop;
 pub(crate) struct Destination<'a> {
     pub predictor: &'a Predictor,
     pub mode: Mode,
+    /// UVW, which most sets keep in tiles: casacore would read it cell by cell while the other threads wait.
+    pub uvw: Input<f64>,
     pub output: Output<Complex32>,
     /// The column that is changed in place of the output's old values.
     pub instead: Option<Input<Complex32>>,
@@ -74,6 +76,7 @@ impl Passed {
 #[derive(Debug, Default)]
 struct Scratch {
     rows: BlockRows,
+    uvw_m: Vec<[f64; 3]>,
     mask: Vec<bool>,
     vis: Vec<Complex32>,
     data: Vec<Complex32>,
@@ -232,9 +235,11 @@ impl Pass<'_> {
         cell: [usize; 2],
         scratch: &mut Scratch,
     ) -> Result<(), Failure> {
-        let Scratch { rows, mask, vis, data, .. } = scratch;
+        let Scratch { rows, uvw_m, mask, vis, data, .. } = scratch;
         let row_len = cell[0] * cell[1];
-        vis.resize(rows.uvw_m.len() * row_len, Complex32::ZERO);
+        uvw_m.resize(rows.selected.len(), [0.0; 3]);
+        destination.uvw.read(block.clone(), uvw_m.as_flattened_mut()).map_err(|e| Failure::of_columns(&e))?;
+        vis.resize(rows.selected.len() * row_len, Complex32::ZERO);
         let all = rows.selected.iter().all(|s| *s);
         match &destination.instead {
             Some(column) if all => column.read(block.clone(), vis).map_err(|e| Failure::of_columns(&e))?,
@@ -263,7 +268,7 @@ impl Pass<'_> {
                 mask.extend(rows.description.iter().zip(&rows.selected).map(|(d, s)| *s && *d == kind));
                 Selection::Where(mask)
             };
-            let request = Rows { uvw_m: &rows.uvw_m, field: &rows.field, selection };
+            let request = Rows { uvw_m, field: &rows.field, selection };
             let mut window = [Window { freq_hz: &description.freq_hz, vis }];
             let done =
                 destination.predictor.predict(&self.set.fields, &request, correlations, &mut window, destination.mode);

@@ -42,7 +42,6 @@ pub(crate) struct Set {
 /// The small columns of a block's rows.
 #[derive(Debug, Default)]
 pub(crate) struct BlockRows {
-    pub uvw_m: Vec<[f64; 3]>,
     pub field: Vec<u32>,
     pub description: Vec<i32>,
     pub selected: Vec<bool>,
@@ -101,6 +100,11 @@ impl Set {
         }
     }
 
+    /// Whether every row is selected.
+    pub(crate) fn is_wanted_whole(&self) -> bool {
+        self.rows.is_none() && self.field_selected.iter().all(|s| *s) && self.descriptions.iter().all(|d| d.selected)
+    }
+
     /// Whether any row of a block may be selected, without looking at its columns.
     pub(crate) fn may_touch(&self, block: &Range<u64>) -> bool {
         self.rows.as_ref().is_none_or(|named| named.touches(block.start, block.end))
@@ -109,13 +113,11 @@ impl Set {
     /// Reads the small columns of a block and says which of its rows are selected.
     pub(crate) fn read_rows(&self, table: &Table, block: &Range<u64>, into: &mut BlockRows) -> Result<(), Failure> {
         let n = (block.end - block.start) as usize;
-        into.uvw_m.resize(n, [0.0; 3]);
         into.field_id.resize(n, 0);
         into.description.resize(n, 0);
         let mut read = || -> casacore::Result<()> {
             table.read("FIELD_ID", block.clone(), &mut into.field_id)?;
-            table.read("DATA_DESC_ID", block.clone(), &mut into.description)?;
-            table.read("UVW", block.clone(), into.uvw_m.as_flattened_mut())
+            table.read("DATA_DESC_ID", block.clone(), &mut into.description)
         };
         read().map_err(|error| of_table(&error))?;
         into.field.clear();
