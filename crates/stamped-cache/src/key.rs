@@ -1,9 +1,9 @@
 //! What a value is remembered under.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsString};
 use std::fmt;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ impl Key {
             Err(error) if error.kind() == io::ErrorKind::NotFound => missing(path),
             other => other,
         };
-        resolved.and_then(Self::named).map_err(|source| Error::Path { path: path.to_path_buf(), source })
+        resolved.map_err(|source| Error::Path { path: path.to_path_buf(), source }).and_then(Self::named)
     }
 
     /// The key of a path that is known to be canonical, such as a name in a folder that was resolved once.
@@ -51,7 +51,7 @@ impl Key {
             let source = io::Error::new(io::ErrorKind::InvalidInput, "the path is relative");
             return Err(Error::Path { path, source });
         }
-        Self::named(path.clone()).map_err(|source| Error::Path { path, source })
+        Self::named(path)
     }
 
     /// The same path, another value of it: for instance `Key::new(set)?.part("MAIN")`.
@@ -74,8 +74,11 @@ impl Key {
         &self.0.path
     }
 
-    fn named(path: PathBuf) -> io::Result<Self> {
-        let path = CString::new(path.as_os_str().as_bytes())?;
+    fn named(path: PathBuf) -> Result<Self, Error> {
+        let path = CString::new(path.into_os_string().into_vec()).map_err(|error| Error::Path {
+            source: io::Error::new(io::ErrorKind::InvalidInput, "the path has a NUL byte in it"),
+            path: OsString::from_vec(error.into_vec()).into(),
+        })?;
         Ok(Self(Arc::new(Name { path, part: "".into() })))
     }
 }

@@ -3,12 +3,14 @@
 use std::ffi::CStr;
 use std::fmt;
 use std::fs::Metadata;
+use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fd::OwnedFd;
-use rustix::fs::AtFlags;
+use rustix::fs::{AtFlags, FileType};
 use rustix::io::Errno;
 
 /// A moment as a file system keeps it: seconds and nanoseconds since 1970-01-01 UTC.
@@ -100,15 +102,18 @@ pub(crate) enum Devices {
 
 impl Stamp {
     /// The present state of `path`, in one system call.
+    #[inline]
     pub(crate) fn of(path: &CStr) -> Self {
         Self::from_result(rustix::fs::stat(path))
     }
 
     /// The present state of `path`, which is relative to the open `folder`.
+    #[inline(always)]
     pub(crate) fn below(folder: &OwnedFd, path: &CStr) -> Self {
         Self::from_result(rustix::fs::statat(folder, path, AtFlags::empty()))
     }
 
+    #[inline(always)]
     fn from_result(stat: rustix::io::Result<rustix::fs::Stat>) -> Self {
         match stat {
             Ok(stat) => Self::Present(Identity::from_stat(&stat)),
@@ -118,6 +123,7 @@ impl Stamp {
     }
 
     /// Whether `now` is the same state as this one.
+    #[inline(always)]
     pub(crate) fn same(&self, now: &Self, devices: Devices) -> bool {
         match (self, now) {
             (Self::Present(a), Self::Present(b)) => {
@@ -153,6 +159,21 @@ impl Stamp {
 }
 
 impl Identity {
+    /// The present state of an open file.
+    ///
+    /// # Errors
+    /// What the system says, and [`io::ErrorKind::InvalidInput`] for what is not a regular file: nothing that `fstat` tells
+    /// of a folder, a pipe or a device says what can be read from it.
+    #[inline]
+    pub fn of_open(file: impl AsFd) -> io::Result<Self> {
+        let stat = rustix::fs::fstat(file)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+        }
+        Ok(Self::from_stat(&stat))
+    }
+
+    #[inline(always)]
     pub(crate) fn from_stat(stat: &rustix::fs::Stat) -> Self {
         let time = |seconds: i64, nanoseconds: u32| FileTime { seconds, nanoseconds: coarse(nanoseconds) };
         Self {

@@ -1,14 +1,15 @@
 //! Which files a value is computed from, and their stamps.
 
 use std::ffi::{CStr, CString, OsStr};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::time::Duration;
 
+use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags};
 
 use crate::key::Key;
-use crate::stamp::{Change, Devices, FileTime, Stamp};
+use crate::stamp::{Change, Devices, FileTime, Identity, Stamp};
 
 /// Collects the files that a value is computed from, while it is computed.
 ///
@@ -17,7 +18,8 @@ use crate::stamp::{Change, Devices, FileTime, Stamp};
 #[derive(Debug)]
 pub struct Tracker<'key> {
     key: &'key Key,
-    own: Stamp,
+    /// The key's own file, for a reading that names none.
+    own: Option<Stamp>,
     files: Vec<Dependency>,
     /// Folders of files that were absent: a file that came and went during the reading shows there alone.
     witnesses: Vec<Dependency>,
@@ -48,9 +50,14 @@ pub(crate) struct Found {
 }
 
 impl<'key> Tracker<'key> {
+    /// For a reading that depends on the key's own file if it names none.
     pub(crate) fn new(key: &'key Key) -> Self {
-        let own = Stamp::of(key.c_path());
-        Self { key, own, files: Vec::new(), witnesses: Vec::new(), unnameable: false }
+        Self { own: Some(Stamp::of(key.c_path())), ..Self::named(key) }
+    }
+
+    /// For a reading that names its files.
+    pub(crate) fn named(key: &'key Key) -> Self {
+        Self { key, own: None, files: Vec::new(), witnesses: Vec::new(), unnameable: false }
     }
 
     /// The path of the key that is being looked up.
@@ -65,6 +72,17 @@ impl<'key> Tracker<'key> {
     pub fn file<'path, P: AsRef<Path> + ?Sized>(&mut self, path: &'path P) -> &'path P {
         self.add(path.as_ref());
         path
+    }
+
+    /// Names a file that was opened, by the identity that the open file has *before* it is read ([`Identity::of_open`]).
+    ///
+    /// Costs nothing, where [`Tracker::file`] costs a `stat`. When the reading is over, the path must still lead to the
+    /// very file that was opened, so a file that was put in its place meanwhile is noticed just the same.
+    pub fn opened(&mut self, path: impl AsRef<Path>, identity: Identity) {
+        match self.name(path.as_ref()) {
+            Some(path) => self.files.push(Dependency { path, stamp: Stamp::Present(identity) }),
+            None => self.unnameable = true,
+        }
     }
 
     /// Names a directory whose listing is about to be used: the value is dropped when a name in it appears, vanishes or
@@ -85,9 +103,7 @@ impl<'key> Tracker<'key> {
     }
 
     fn add(&mut self, path: &Path) {
-        let absolute = if path.is_absolute() { Ok(path.to_path_buf()) } else { std::path::absolute(path) };
-        let named = absolute.ok().and_then(|path| CString::new(path.as_os_str().as_bytes()).ok());
-        let Some(path) = named else {
+        let Some(path) = self.name(path) else {
             self.unnameable = true;
             return;
         };
@@ -105,10 +121,23 @@ impl<'key> Tracker<'key> {
         self.files.push(Dependency { path, stamp });
     }
 
+    /// The path as it is given to the system, absolute.
+    fn name(&self, path: &Path) -> Option<CString> {
+        if path == self.key.path() {
+            return Some(self.key.c_path().clone());
+        }
+        let absolute = if path.is_absolute() { path.to_path_buf() } else { std::path::absolute(path).ok()? };
+        CString::new(absolute.into_os_string().into_vec()).ok()
+    }
+
     /// The files, each once, with the first stamp that was taken of it.
     pub(crate) fn finish(mut self) -> Found {
         if self.files.is_empty() {
-            self.files.push(Dependency { path: self.key.c_path().clone(), stamp: self.own });
+            match self.own {
+                Some(stamp) => self.files.push(Dependency { path: self.key.c_path().clone(), stamp }),
+                // Nothing tells when such a value ends.
+                None => self.unnameable = true,
+            }
         }
         Found { files: Files::new(self.files), witnesses: self.witnesses, unnameable: self.unnameable }
     }
@@ -157,12 +186,31 @@ impl Files {
             return self.all.iter().find_map(|file| change_of(file, devices, Stamp::of(&file.path)));
         };
         let skipped = folder.as_bytes().len() + 1;
-        self.all.iter().find_map(|file| {
-            let below = CStr::from_bytes_with_nul(&file.path.as_bytes_with_nul()[skipped..])
-                .expect("because the end of a C string is a C string");
-            change_of(file, devices, Stamp::below(&handle, below))
-        })
+        let (file, now) = first_other(&handle, &self.all, skipped, devices)?;
+        Some(file.changed_to(now))
     }
+}
+
+/// The first of `files` that is not as its stamp says, looked at by what its name has behind `skipped` bytes.
+///
+/// Nothing but the system calls and the comparisons: this loop is what a hit costs. On processors whose kernel guards every
+/// return (Zen with "safe RET"), a return or an indirect call of ours between two system calls makes the next one slower by
+/// half.
+fn first_other<'files>(
+    folder: &OwnedFd,
+    files: &'files [Dependency],
+    skipped: usize,
+    devices: Devices,
+) -> Option<(&'files Dependency, Stamp)> {
+    for file in files {
+        let below = CStr::from_bytes_with_nul(&file.path.as_bytes_with_nul()[skipped..])
+            .expect("because the end of a C string is a C string");
+        let now = Stamp::below(folder, below);
+        if !file.stamp.same(&now, devices) {
+            return Some((file, now));
+        }
+    }
+    None
 }
 
 /// The deepest folder that holds all of `files`, which are sorted, if there are enough of them for one `open` to cost less
@@ -177,9 +225,15 @@ fn common_folder(files: &[Dependency]) -> Option<CString> {
     (files.len() >= ENOUGH && slash > 0 && all_below).then(|| CString::new(&first[..slash]).ok()).flatten()
 }
 
+impl Dependency {
+    #[cold]
+    fn changed_to(&self, now: Stamp) -> Change {
+        Change { path: as_path(&self.path).to_path_buf(), from: self.stamp, to: now }
+    }
+}
+
 fn change_of(file: &Dependency, devices: Devices, now: Stamp) -> Option<Change> {
-    let change = || Change { path: as_path(&file.path).to_path_buf(), from: file.stamp, to: now };
-    (!file.stamp.same(&now, devices)).then(change)
+    (!file.stamp.same(&now, devices)).then(|| file.changed_to(now))
 }
 
 pub(crate) fn as_path(path: &CStr) -> &Path {

@@ -120,7 +120,7 @@ impl Pixels {
         new: impl Fn() -> A,
         each: impl Fn(&mut A, u64, &[u8]),
     ) -> Result<Vec<A>, Error> {
-        let mut source = Source::open(&self.path)?;
+        let (mut source, _) = Source::open(&self.path, &mut [0; 2], |_| ())?;
         let mut result = new();
         let mut buffer = vec![0; chunks.longest() as usize];
         for index in 0..chunks.count() {

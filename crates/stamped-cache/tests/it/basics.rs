@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use stamped_cache::{Cache, Explanation, Field, Key, LookUpError, Options, Reason};
+use stamped_cache::{Cache, Explanation, Field, Identity, Key, LookUpError, Options, Reason};
 
 pub(crate) type Text = Cache<String>;
 
@@ -183,6 +183,47 @@ fn a_value_without_named_files_depends_on_its_path() {
     assert_eq!(*look_up(), "two");
     assert_eq!(*look_up(), "two");
     assert_eq!(cache.stats().reads, 2);
+}
+
+#[test]
+fn a_file_that_was_replaced_after_it_was_opened_is_read_again() {
+    let folder = temporary();
+    let (path, other) = (folder.path().join("file"), folder.path().join("other"));
+    write(&path, "one");
+    write(&other, "two");
+    let (cache, key) = (cache(), key(&path));
+    let look_up = || {
+        let found = cache.get_or_read_named(&key, |files| {
+            let file = File::open(&path)?;
+            files.opened(&path, Identity::of_open(&file)?);
+            // In the first reading another file takes the name while this one is open.
+            if other.exists() {
+                fs::rename(&other, &path)?;
+            }
+            io::read_to_string(file)
+        });
+        found.expect("because the file is there").as_str().to_owned()
+    };
+    assert_eq!(look_up(), "two");
+    assert_eq!((cache.stats().reads, cache.stats().rereads), (2, 1));
+    assert_eq!(look_up(), "two");
+    write(&path, "three");
+    assert_eq!(look_up(), "three");
+    assert_eq!(cache.stats().reads, 3);
+    let folder = File::open(folder.path()).expect("because the folder is ours");
+    assert_eq!(Identity::of_open(folder).map_err(|e| e.kind()), Err(io::ErrorKind::InvalidInput));
+}
+
+#[test]
+fn a_value_that_named_no_file_where_it_should_have_is_not_kept() {
+    let folder = temporary();
+    let path = folder.path().join("file");
+    write(&path, "one");
+    let (cache, key) = (cache(), key(&path));
+    let look_up = || cache.get_or_read_named(&key, |_| fs::read_to_string(&path)).expect("because the file is there");
+    assert_eq!(*look_up(), "one");
+    assert_eq!(*look_up(), "one");
+    assert_eq!((cache.stats().reads, cache.stats().hits), (2, 0));
 }
 
 #[test]
