@@ -4,7 +4,7 @@ use std::{fmt::Write, process::ExitCode};
 
 use ms_meta_cache::{Explained, MsMetaCache, MsMetadata, MsSet, StoreOptions};
 use serde_json::json;
-use vis_types::{FieldDirection, MjdSeconds, MsAntenna, MsColumn, RowGroup};
+use vis_types::{FieldDirection, MjdSeconds, MsAntenna, MsColumn, RowGroup, SPEED_OF_LIGHT_M_PER_S};
 
 use crate::{
     args::MetaArgs,
@@ -15,8 +15,6 @@ use crate::{
     output::{errln, out, outln},
 };
 
-/// The speed of light, metres a second (exact).
-const LIGHT_M_PER_S: f64 = 299_792_458.0;
 /// Lines of one list that are printed for people; JSON has all.
 const MOST: usize = 40;
 
@@ -252,8 +250,8 @@ fn antennas(t: &mut String, all: &MsMetadata, each: bool) -> std::fmt::Result {
             true => writeln!(
                 t,
                 ", {:.0} to {:.0} wavelengths over the band",
-                shortest * low / LIGHT_M_PER_S,
-                longest * high / LIGHT_M_PER_S
+                shortest * low / SPEED_OF_LIGHT_M_PER_S,
+                longest * high / SPEED_OF_LIGHT_M_PER_S
             )?,
             false => writeln!(t)?,
         }

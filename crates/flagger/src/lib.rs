@@ -67,6 +67,8 @@ pub use error::Error;
 pub use search::{Scratch, search};
 pub use settings::{Search, Settings};
 
+pub use num_complex::Complex32;
+
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
