@@ -116,7 +116,7 @@ impl Edit {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(source) => return Err(Error::io(&folder, "open the folder", source)),
             };
-            if take_lock(&lock) == Taken::ByOther {
+            if matches!(take_lock(&lock, &folder), Taken::ByOther | Taken::Gone) {
                 continue;
             }
             let new = folder.join(NEW_NAME);

@@ -77,7 +77,7 @@ impl Owner {
             } else {
                 Liveness::Unknown
             }
-        } else if self.host == host_name() {
+        } else if self.host == host_name() && tells_hosts_apart(&self.host) {
             Liveness::Dead
         } else {
             Liveness::Unknown
@@ -112,6 +112,12 @@ fn parse_stat(text: &str) -> Option<(char, u64)> {
     Some((state, fields.nth(18)?.parse().ok()?))
 }
 
+/// Whether a host's name is its own. Machines of one image, nodes without a disk and containers often all have the same one,
+/// and then another boot may just be another machine.
+fn tells_hosts_apart(host: &str) -> bool {
+    !matches!(host.split('.').next().unwrap_or_default(), "" | "localhost" | "(none)")
+}
+
 fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
@@ -137,7 +143,9 @@ mod tests {
         let earlier = Owner { start_ticks: me.start_ticks.wrapping_sub(1), ..me.clone() };
         assert_eq!(earlier.liveness(), Liveness::Dead, "the same pid, started at another time");
         let before_reboot = Owner { boot_id: "another".into(), ..me.clone() };
-        assert_eq!(before_reboot.liveness(), Liveness::Dead);
+        let expected = if tells_hosts_apart(&me.host) { Liveness::Dead } else { Liveness::Unknown };
+        assert_eq!(before_reboot.liveness(), expected);
+        assert!(tells_hosts_apart("node-3.local") && !tells_hosts_apart("localhost.localdomain"));
         let container = Owner { pid_namespace: "pid:[1]".into(), ..me.clone() };
         assert_eq!(container.liveness(), Liveness::Unknown);
         let elsewhere = Owner { boot_id: "another".into(), host: "elsewhere".into(), ..me };

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use rustix::fs::FlockOperation;
@@ -42,11 +43,19 @@ pub fn recover(directory: &Path) -> Result<Recovery, Error> {
         }
         Err(source) => return Err(Error::io(&folder, "open the folder", source)),
     };
+    recover_opened(directory, &lock)
+}
+
+/// The same, for a folder of a change that was opened a moment ago.
+fn recover_opened(directory: &Path, lock: &File) -> Result<Recovery, Error> {
+    let folder = directory.join(EDIT_NAME);
     let owner = fs::read(folder.join(OWNER_NAME)).ok().and_then(|text| serde_json::from_slice::<Owner>(&text).ok());
     let busy = |owner| Err(Error::EditInProgress { path: directory.to_owned(), owner });
-    match take_lock(&lock) {
+    match take_lock(lock, &folder) {
         Taken::Ours => {}
         Taken::ByOther => return busy(owner),
+        // Whoever made that change has ended it. What has the name now is another's, who lives.
+        Taken::Gone => return Ok(Recovery::Nothing),
         // Without locks the owner's process decides; one that left no record died while it made the folder.
         Taken::Unsupported => match &owner {
             Some(known) if known.liveness() != Liveness::Dead => return busy(owner),
@@ -144,15 +153,48 @@ pub(crate) fn remove_folder(folder: &Path) -> Result<(), Error> {
 pub(crate) enum Taken {
     Ours,
     ByOther,
+    /// The folder was removed after it was opened; its name is free, or another folder has it.
+    Gone,
     /// The file system has no such locks.
     Unsupported,
 }
 
 /// Locks the open folder until it is closed. The kernel gives the lock up when the process dies.
-pub(crate) fn take_lock(folder: &File) -> Taken {
+///
+/// A lock is one of a folder, not of a name: `path` is looked at again, since the folder may have been removed and another
+/// one made between its opening and its locking.
+pub(crate) fn take_lock(folder: &File, path: &Path) -> Taken {
     match rustix::fs::flock(folder, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Taken::Ours,
+        Ok(()) if has_the_name(folder, path) => Taken::Ours,
+        Ok(()) => Taken::Gone,
         Err(rustix::io::Errno::WOULDBLOCK) => Taken::ByOther,
         Err(_) => Taken::Unsupported,
+    }
+}
+
+fn has_the_name(folder: &File, path: &Path) -> bool {
+    let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+    folder.metadata().is_ok_and(|opened| fs::symlink_metadata(path).is_ok_and(|now| identity(opened) == identity(now)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Edit;
+
+    #[test]
+    fn whoever_opened_the_folder_of_an_ended_change_leaves_the_next_one_alone() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        fs::write(dir.path().join("a"), "old").expect("write");
+        let first = Edit::begin(dir.path()).expect("begin");
+        // A reader, held up between the two calls of `recover`.
+        let opened = File::open(dir.path().join(EDIT_NAME)).expect("open");
+        drop(first);
+        let mut second = Edit::begin(dir.path()).expect("begin");
+        fs::write(second.path().join("a"), "new").expect("write");
+        assert_eq!(recover_opened(dir.path(), &opened).expect("recover"), Recovery::Nothing);
+        second.replace("a").expect("a plain name");
+        second.commit().expect("commit");
+        assert_eq!(fs::read_to_string(dir.path().join("a")).expect("read"), "new");
     }
 }

@@ -240,8 +240,8 @@ impl Staged {
     fn place_file(&self, mut manifest: Manifest) -> Result<Manifest, Error> {
         let target = self.target();
         let folder = disk::open_directory(&self.folder)?;
-        // An error means that there are no locks here.
-        let _ = rustix::fs::flock(&folder, rustix::fs::FlockOperation::LockExclusive);
+        // An error means that there are no locks here; a signal means nothing.
+        let _ = rustix::io::retry_on_intr(|| rustix::fs::flock(&folder, rustix::fs::FlockOperation::LockExclusive));
         check_target(&target, self.options.overwrite)?;
         let beside = manifest::beside(&self.folder, &self.name);
         if let Ok(Status::Complete(old)) = inspect(&target) {
