@@ -67,6 +67,9 @@ impl Known<'_> {
                     Decision::PassOver { class }
                 });
             }
+            State::Done if record.again => {
+                return Ok(Decision::Run { why: "it was asked for again".to_owned(), inputs });
+            }
             State::Done => {}
         }
         for (key, output) in stage.outputs(self.work) {

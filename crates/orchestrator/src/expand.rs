@@ -98,20 +98,16 @@ pub(crate) fn concrete(plan: &Plan, stage: &Stage, sets: &[&DataSet], given: &Gi
     })
 }
 
-/// Replaces what waits for the attempt.
-pub(crate) fn finish(arguments: &[String], cores: u32, memory: u64, scratch: &Path) -> Vec<String> {
+/// Replaces what waits for the attempt, but for what its worker knows: `{out}` and `{scratch}`.
+pub(crate) fn finish(argument: &str, cores: u32, memory: u64) -> String {
     let gigabytes = format!("{:.3}", memory as f64 / (1_u64 << 30) as f64);
     let values = [
         ("{threads}", cores.to_string()),
         ("{memory}", memory.to_string()),
         ("{memory_mb}", (memory >> 20).to_string()),
         ("{memory_gb}", gigabytes),
-        ("{scratch}", scratch.display().to_string()),
     ];
-    arguments
-        .iter()
-        .map(|argument| values.iter().fold(argument.clone(), |text, (name, value)| text.replace(name, value)))
-        .collect()
+    values.iter().fold(argument.to_owned(), |text, (name, value)| text.replace(name, value))
 }
 
 struct Expander<'a> {
@@ -205,7 +201,7 @@ command = ["true", "--all", "{work}/p/{set}"]
         let one = concrete(&plan, &plan.stages[0], &sets[..1], &given("/w")).expect("all names are known");
         assert_eq!(one.command, ["/bin/contimg", "-j", "{threads}", "/in/1", "/in/2", "/w/ms/a.ms", "{out}/x"]);
         assert_eq!(one.reads.len(), 3);
-        assert_eq!(finish(&one.command, 3, 1 << 30, Path::new("/s"))[2], "3");
+        assert_eq!(finish(&one.command[2], 3, 1 << 30), "3");
         let night = concrete(&plan, &plan.stages[1], &sets, &given("/w")).expect("all names are known");
         assert_eq!(night.command, ["true", "--all", "/w/p/a", "/w/p/b"]);
     }

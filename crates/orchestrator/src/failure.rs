@@ -38,6 +38,23 @@ pub enum Class {
 }
 
 impl Class {
+    /// All classes.
+    pub const ALL: [Self; 13] = [
+        Self::Input,
+        Self::Usage,
+        Self::CannotStart,
+        Self::Exit,
+        Self::Signal,
+        Self::Memory,
+        Self::Time,
+        Self::Disk,
+        Self::Flood,
+        Self::LeftProcesses,
+        Self::Product,
+        Self::Lost,
+        Self::Stopped,
+    ];
+
     /// Its name in JSON, in the plan and on the command line.
     #[must_use]
     pub fn name(self) -> &'static str {

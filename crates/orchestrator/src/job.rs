@@ -9,7 +9,7 @@ use crate::failure::Class;
 use crate::record::{Attempt, FORMAT, Record, State};
 use crate::resource::Signatures;
 
-/// One attempt of one stage of one set, with everything expanded but `{out}`.
+/// One attempt of one stage of one set, with everything expanded but `{out}` and `{scratch}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Job {
     /// The run that asks.
@@ -41,6 +41,9 @@ pub(crate) struct Job {
     pub key: String,
     /// Signatures of what it reads.
     pub inputs: Signatures,
+    /// It is done also where its product is there and made from the same.
+    #[serde(default)]
+    pub anew: bool,
     /// What exit codes mean.
     pub exit_codes: BTreeMap<String, Class>,
     /// The run's control group, where there is one.
@@ -67,6 +70,7 @@ impl Job {
             command: self.command.clone(),
             inputs: self.inputs.clone(),
             outputs,
+            again: self.anew && state == State::Failed,
             attempts,
             note: None,
         }

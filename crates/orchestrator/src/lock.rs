@@ -14,7 +14,7 @@ use crate::error::Error;
 /// killed; the kernel lets it go with the last of them. No age ever removes it.
 #[derive(Debug)]
 pub(crate) struct SetLock {
-    _file: File,
+    file: File,
 }
 
 /// What came of asking for a set.
@@ -47,16 +47,15 @@ impl SetLock {
             Err(errno) => return Err(failed(errno.into())),
         }
         let text = serde_json::to_vec(me).map_err(|source| Error::State { path: path.to_owned(), source })?;
-        file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(&text)).map_err(failed)?;
-        // Inherited by every process that is started while it is held, also by those of other sets; a set is free
-        // again once all of these have ended, and the head waits for that before it ends itself.
-        Ok(Asked::Held(Self { _file: file }))
+        // It is held without a name in it, too: a full disk must not end the run here.
+        let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(&text));
+        Ok(Asked::Held(Self { file }))
     }
 
     /// Lets the processes that are started from now on inherit the lock, or not.
     pub(crate) fn inherited(&self, inherited: bool) -> Result<(), Error> {
         let flags = if inherited { FdFlags::empty() } else { FdFlags::CLOEXEC };
-        rustix::io::fcntl_setfd(&self._file, flags)
+        rustix::io::fcntl_setfd(&self.file, flags)
             .map_err(|errno| Error::io("", "let a worker inherit a lock", errno.into()))
     }
 }
@@ -105,6 +104,15 @@ mod tests {
         assert!(matches!(held, Asked::Held(_)));
         assert!(matches!(SetLock::ask(&path, &me).expect("ask"), Asked::Taken(Some(owner)) if owner == me));
         drop(held);
+        assert!(matches!(SetLock::ask(&path, &me).expect("ask"), Asked::Held(_)));
+    }
+
+    #[test]
+    fn a_set_is_held_where_its_holder_s_name_finds_no_room() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let path = dir.path().join("a");
+        std::os::unix::fs::symlink("/dev/full", &path).expect("link");
+        let me = Owner::current().expect("own record");
         assert!(matches!(SetLock::ask(&path, &me).expect("ask"), Asked::Held(_)));
     }
 }

@@ -281,7 +281,7 @@ impl Plan {
 }
 
 /// The name under which stages of the whole night are recorded.
-pub(crate) const NIGHT: &str = "night";
+pub const NIGHT: &str = "night";
 
 /// Whether a name can be a file's name everywhere, and leads nowhere else.
 #[must_use]

@@ -9,7 +9,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::cgroup::AttemptGroup;
@@ -27,6 +27,12 @@ const TELL: Duration = Duration::from_millis(200);
 /// What is kept of a program's output: its beginning in the log, and its end in the log and the record.
 const LOG_BYTES: u64 = 8 << 20;
 const TAIL_BYTES: usize = 64 << 10;
+/// The log of earlier attempts makes room for the next one's when it is larger. With what an attempt adds it stays below the
+/// least limit of a file's size that a worker has, which holds for the log, too.
+const LOG_KEPT: u64 = 4 << 20;
+/// Once none of its processes runs, a program's output gets so long to end: somebody else may hold the pipe, such as a service
+/// to which it was handed.
+const OUTPUT_ENDS: Duration = Duration::from_secs(1);
 
 /// What an attempt used, over all its programs.
 #[derive(Clone, Copy, Debug, Default)]
@@ -74,7 +80,7 @@ impl<'a> Programs<'a> {
         if self.stop.load(Ordering::Relaxed) {
             return Err(Failure::new(Class::Stopped, "the run was asked to stop"));
         }
-        let arguments: Vec<String> = command.iter().map(|argument| self.with_out(argument)).collect();
+        let arguments: Vec<String> = command.iter().map(|argument| self.placed(argument)).collect();
         let cannot = |error: &std::io::Error| {
             Failure::new(Class::CannotStart, format!("{} cannot be started: {error}", arguments[0]))
         };
@@ -94,7 +100,7 @@ impl<'a> Programs<'a> {
             .current_dir(self.scratch)
             // A library's plugins and files come from its installation, not from whoever set these for himself.
             .env_remove("HDF5_PLUGIN_PATH")
-            .envs(&self.job.env)
+            .envs(self.job.env.iter().map(|(name, value)| (name, self.placed(value))))
             .stdin(Stdio::null())
             .stdout(writer.try_clone().map_err(|error| cannot(&error))?)
             .stderr(writer)
@@ -145,10 +151,12 @@ impl<'a> Programs<'a> {
         Err(Failure { output_tail: tail, ..failure })
     }
 
-    fn with_out(&self, argument: &str) -> String {
+    /// Replaces what only the worker knows.
+    fn placed(&self, argument: &str) -> String {
+        let argument = argument.replace("{scratch}", &self.scratch.display().to_string());
         match self.out {
             Some(out) => argument.replace("{out}", &out.display().to_string()),
-            None => argument.to_owned(),
+            None => argument,
         }
     }
 
@@ -324,7 +332,8 @@ struct Output {
     /// Over all programs of the attempt.
     bytes: Arc<AtomicU64>,
     tail: Arc<Mutex<VecDeque<u8>>>,
-    thread: JoinHandle<()>,
+    /// Its other end goes with the thread.
+    end: mpsc::Receiver<()>,
 }
 
 impl Output {
@@ -332,7 +341,9 @@ impl Output {
         let bytes = Arc::new(AtomicU64::new(before));
         let tail = Arc::new(Mutex::new(VecDeque::new()));
         let (counted, kept) = (Arc::clone(&bytes), Arc::clone(&tail));
-        let thread = thread::spawn(move || {
+        let (sender, end) = mpsc::channel();
+        thread::spawn(move || {
+            let _goes_with_the_thread: mpsc::Sender<()> = sender;
             let mut file = None;
             let mut buffer = vec![0; 64 << 10];
             let mut left_out = 0_u64;
@@ -350,35 +361,58 @@ impl Output {
                     left_out += n as u64;
                     continue;
                 }
-                let file = file.get_or_insert_with(|| open_log(&log, &title));
+                let file = file.get_or_insert_with(|| open_log(&log, &title, before == 0));
                 // A log that cannot be written does not stop the stage; the record keeps the end of it.
                 if let Some(file) = file {
                     let _ = file.write_all(&buffer[..n]);
                 }
             }
             if left_out > 0
-                && let (Some(file), Ok(kept)) = (file.get_or_insert_with(|| open_log(&log, &title)), kept.lock())
+                && let (Some(file), Ok(kept)) =
+                    (file.get_or_insert_with(|| open_log(&log, &title, before == 0)), kept.lock())
             {
                 let end: Vec<u8> = kept.iter().copied().collect();
                 let _ = write!(file, "\n[… {left_out} bytes are left out; these are the last {}: …]\n", end.len());
                 let _ = file.write_all(&end);
             }
         });
-        Self { bytes, tail, thread }
+        Self { bytes, tail, end }
     }
 
     /// The end of the output, once nobody writes any more.
     fn finish(self) -> String {
         // It ends with the last process that could write.
-        let _ = self.thread.join();
+        let _ = self.end.recv_timeout(OUTPUT_ENDS);
         let tail: Vec<u8> = self.tail.lock().map(|tail| tail.iter().copied().collect()).unwrap_or_default();
         String::from_utf8_lossy(&tail).into_owned()
     }
 }
 
-fn open_log(path: &Path, title: &str) -> Option<File> {
+/// The log to write on in; `is_first` output of an attempt may begin it anew.
+fn open_log(path: &Path, title: &str, is_first: bool) -> Option<File> {
     path.parent().and_then(|folder| fs::create_dir_all(folder).ok())?;
     let mut file = File::options().create(true).append(true).open(path).ok()?;
+    if is_first && file.metadata().is_ok_and(|metadata| metadata.len() > LOG_KEPT) {
+        file.set_len(0).ok()?;
+    }
     writeln!(file, "$ {title}").ok()?;
     Some(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_that_somebody_else_holds_open_is_not_waited_for() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let (reader, mut writer) = std::io::pipe().expect("pipe");
+        let output = Output::follow(reader, dir.path().join("log"), "x".to_owned(), 0);
+        writer.write_all(b"the end").expect("write");
+        let (sender, said) = mpsc::channel();
+        thread::spawn(move || sender.send(output.finish()));
+        let said = said.recv_timeout(Duration::from_secs(60)).expect("because it does not wait for the other end");
+        assert_eq!(said, "the end");
+        drop(writer);
+    }
 }

@@ -1,6 +1,8 @@
 //! What is known of one stage of one set: kept beside the products, one small file each, written whole or not at all.
 
-use std::fs;
+use std::fs::{self, File};
+use std::hash::{BuildHasher, Hasher};
+use std::io::Write;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -88,6 +90,9 @@ pub struct Record {
     /// Why it was skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// Somebody asked for it to be done again, also where its product is there and made from the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub again: bool,
 }
 
 pub(crate) const FORMAT: u32 = 1;
@@ -117,6 +122,16 @@ impl Record {
         self.attempts.iter().map(|attempt| attempt.peak_memory).max().unwrap_or(0)
     }
 
+    /// Has the next run do the stage again, whatever came of it. Until then what it made stays.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written down.
+    pub fn ask_again(mut self, layout: &crate::Layout) -> Result<(), Error> {
+        self.again = true;
+        self.write(&layout.record(&self.set, &self.stage))
+    }
+
     /// Reads the record at `path`; `None` when there is none, or none that can be believed: then the stage is done again.
     ///
     /// # Errors
@@ -141,14 +156,29 @@ impl Record {
 
 /// Writes a file of the state through a temporary name.
 pub(crate) fn write_whole(path: &Path, text: &[u8]) -> Result<(), Error> {
-    let temporary = path.with_extension(format!("tmp-{}", std::process::id()));
-    let result = fs::write(&temporary, text).or_else(|error| match (error.kind(), path.parent()) {
-        (std::io::ErrorKind::NotFound, Some(folder)) => {
-            fs::create_dir_all(folder).and_then(|()| fs::write(&temporary, text))
-        }
+    write_through(path, text, false)
+}
+
+/// The same, forced to disk before it has its name.
+pub(crate) fn write_durably(path: &Path, text: &[u8]) -> Result<(), Error> {
+    write_through(path, text, true)
+}
+
+fn write_through(path: &Path, text: &[u8], durably: bool) -> Result<(), Error> {
+    // Processes of two nodes or containers may have the same number, and threads of one process have: the random part,
+    // from the standard library's seeds, tells them apart.
+    let random = std::hash::RandomState::new().build_hasher().finish();
+    let temporary = path.with_extension(format!("tmp-{}-{random:016x}", std::process::id()));
+    let create = || File::options().write(true).create_new(true).open(&temporary);
+    let file = create().or_else(|error| match (error.kind(), path.parent()) {
+        (std::io::ErrorKind::NotFound, Some(folder)) => fs::create_dir_all(folder).and_then(|()| create()),
         _ => Err(error),
     });
-    result.and_then(|()| fs::rename(&temporary, path)).map_err(|source| {
+    let written = file.and_then(|mut file| {
+        file.write_all(text)?;
+        if durably { file.sync_all() } else { Ok(()) }
+    });
+    written.and_then(|()| fs::rename(&temporary, path)).map_err(|source| {
         // The first error is the one to report.
         let _ = fs::remove_file(&temporary);
         Error::io(path, "write the state", source)
@@ -182,5 +212,30 @@ fn list(folder: &Path) -> Result<Vec<std::path::PathBuf>, Error> {
             Ok(Vec::new())
         }
         Err(source) => Err(failed(source)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writers_of_one_name_do_not_meet_on_the_way() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let path = dir.path().join("state/a.json");
+        // Threads share the process's number, as processes of two nodes may.
+        std::thread::scope(|scope| {
+            for writer in 0..8_u8 {
+                let path = &path;
+                scope.spawn(move || {
+                    for _ in 0..50 {
+                        write_whole(path, &[writer; 4096]).expect("write");
+                        let text = fs::read(path).expect("read");
+                        assert_eq!((text.len(), text.iter().all(|byte| *byte == text[0])), (4096, true), "whole");
+                    }
+                });
+            }
+        });
+        assert_eq!(fs::read_dir(dir.path().join("state")).expect("list").count(), 1, "and nothing is left");
     }
 }

@@ -26,7 +26,7 @@ pub struct Retired {
 /// Removes products of a set that is done and remembers it as retired: its stages count as up to date from now on, so its
 /// other products keep their place in the night. `false` when somebody works on it now.
 ///
-/// A product leaves its name whole, and is removed then. What a crash leaves of that is removed by the next call.
+/// A product leaves its name whole, and is removed then. What a crash leaves of that is removed by [`finish_retiring`].
 ///
 /// # Errors
 ///
@@ -37,10 +37,10 @@ pub fn retire(layout: &Layout, set: &str, retired: &Retired) -> Result<bool, Err
     let mark = layout.retired(set);
     let text = serde_json::to_vec(retired).map_err(|source| Error::State { path: mark.clone(), source })?;
     write_whole(&mark, &text)?;
-    let going = mark.with_extension("going");
-    remove(&going)?;
     for product in &retired.products {
         let path = layout.work().join(product);
+        let going = going(&path);
+        remove(&going)?;
         match fs::rename(&path, &going) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(Error::io(path, "take away the product", error));
@@ -49,6 +49,44 @@ pub fn retire(layout: &Layout, set: &str, retired: &Retired) -> Result<bool, Err
         }
     }
     Ok(true)
+}
+
+/// Removes what a crash left of products that were on their way out, unless somebody works on their sets.
+///
+/// # Errors
+///
+/// When the marks cannot be listed, or something cannot be removed.
+pub fn finish_retiring(layout: &Layout) -> Result<(), Error> {
+    let me = Owner::current()?;
+    for set in retired(layout)? {
+        // A mark that a power cut spoilt names nothing.
+        let mark = fs::read(layout.retired(&set)).ok().and_then(|text| serde_json::from_slice::<Retired>(&text).ok());
+        let products = mark.into_iter().flat_map(|mark| mark.products);
+        let left: Vec<PathBuf> = products
+            .map(|product| going(&layout.work().join(product)))
+            .filter(|going| fs::symlink_metadata(going).is_ok())
+            .collect();
+        if left.is_empty() {
+            continue;
+        }
+        let Asked::Held(_lock) = SetLock::ask(&layout.lock(&set), &me)? else { continue };
+        left.iter().try_for_each(|going| remove(going))?;
+    }
+    Ok(())
+}
+
+/// The name that a product has on its way out: beside its own, since the folder may be on another disk than the rest.
+fn going(product: &Path) -> PathBuf {
+    let name = product.file_name().unwrap_or_default().to_string_lossy();
+    product.with_file_name(format!(".{name}{GOING}"))
+}
+
+const GOING: &str = ".going";
+
+/// Whether a name is one that [`retire`] gives to what it removes.
+#[must_use]
+pub fn is_retiring(name: &str) -> bool {
+    name.starts_with('.') && name.ends_with(GOING)
 }
 
 /// Lets runs make a set's products again. `false` when it was not retired.

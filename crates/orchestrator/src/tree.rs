@@ -128,11 +128,17 @@ pub(crate) fn name(pid: u32) -> String {
 pub(crate) fn end_all(spared: &BTreeSet<u32>, grace: Duration) {
     let deadline = Instant::now() + grace;
     let mut asked = BTreeSet::new();
+    let mut found_nothing = false;
     loop {
         let alive = running(&spared_with_theirs(spared));
         if alive.is_empty() {
-            return;
+            // A process whose parent ended while its siblings were looked at is seen the next time only.
+            if std::mem::replace(&mut found_nothing, true) {
+                return;
+            }
+            continue;
         }
+        found_nothing = false;
         let is_over = Instant::now() >= deadline;
         for &pid in &alive {
             if is_over {

@@ -39,7 +39,7 @@ pub fn work(observer: &dyn Observe) -> ExitCode {
             writeln!(std::io::stderr(), "error: this is a worker process, which a run starts with a job on its stdin");
         return ExitCode::from(2);
     };
-    let employer = Employer { is_mine: &|| true, listens: true };
+    let employer = Employer { is_mine: &|| true, listens: true, post: None };
     let mut record = carry_out(&job, observer, &employer, None);
     // Being stopped says nothing about the set: what was known of it stays.
     if record.class() != Some(Class::Stopped) {
@@ -62,6 +62,9 @@ pub(crate) struct Employer<'a> {
     pub(crate) is_mine: &'a dyn Fn() -> bool,
     /// A head on the same machine holds the other end of stdin, and the worker ends with it.
     pub(crate) listens: bool,
+    /// The name of the attempt, where an earlier one that was given up may still run on another node: each then has a scratch
+    /// folder of its own.
+    pub(crate) post: Option<String>,
 }
 
 /// Does one attempt, unless something before it failed, and gives its record.
@@ -107,12 +110,11 @@ fn confine(job: &Job, stop: &Arc<AtomicBool>, listens: bool) -> std::io::Result<
         rustix::process::set_parent_process_death_signal(Some(Signal::TERM))?;
     }
     tree::adopt_orphans()?;
-    let both = |limit| Rlimit { current: Some(limit), maximum: Some(limit) };
-    setrlimit(Limited::Core, both(0))?;
+    lower(Limited::Core, 0)?;
     // The watch ends what takes too much; this is for a single request that no watch can see coming.
-    setrlimit(Limited::Data, both(job.limits.memory.saturating_mul(4).saturating_add(1 << 30)))?;
+    lower(Limited::Data, job.limits.memory.saturating_mul(4).saturating_add(1 << 30))?;
     if let Some(disk) = job.limits.disk {
-        setrlimit(Limited::Fsize, both(disk.max(16 << 20)))?;
+        lower(Limited::Fsize, disk.max(16 << 20))?;
     }
     if !listens {
         return Ok(());
@@ -127,6 +129,12 @@ fn confine(job: &Job, stop: &Arc<AtomicBool>, listens: bool) -> std::io::Result<
     Ok(())
 }
 
+/// Limits this process to `most`, or to less where whoever started it has a lower limit already: that cannot be raised.
+fn lower(limited: Limited, most: u64) -> std::io::Result<()> {
+    let limit = rustix::process::getrlimit(limited).maximum.map_or(most, |given| given.min(most));
+    setrlimit(limited, Rlimit { current: Some(limit), maximum: Some(limit) }).map_err(Into::into)
+}
+
 /// The stage's commands in their order, and its product published.
 fn attempt(
     job: &Job,
@@ -137,9 +145,12 @@ fn attempt(
 ) -> Result<Signatures, Failure> {
     let layout = Layout::new(&job.work);
     let origin = json!({ "stage": job.stage, "key": job.key, "inputs": job.inputs });
-    let is_there = job.product.as_deref().map(|product| was_made(product, &origin)).transpose()?.unwrap_or(false);
+    let is_there = match job.product.as_deref() {
+        Some(product) if !job.anew => was_made(product, &origin)?,
+        _ => false,
+    };
     let scratch = layout.scratch(&job.set, &job.stage);
-    let scratch = Scratch::make(&scratch).map_err(|error| output(job, &scratch, &error))?;
+    let scratch = Scratch::make(&scratch, employer.post.as_deref()).map_err(|error| output(job, &scratch, &error))?;
     let staged = match &job.product {
         Some(product) if !is_there => Some(stage(job, product)?),
         _ => None,
@@ -151,7 +162,7 @@ fn attempt(
     }
     let out = staged.as_ref().map(|staged| staged.path().to_owned()).or_else(|| job.product.clone());
     let log = layout.log(&job.set, &job.stage);
-    let mut programs = Programs::new(job, &scratch.0, out.as_deref(), &log, stop, used);
+    let mut programs = Programs::new(job, &scratch.path, out.as_deref(), &log, stop, used);
     if !is_there {
         for check in &job.check_before {
             programs.run(check).map_err(|failure| of_check(failure, Class::Input))?;
@@ -278,26 +289,32 @@ pub fn free_disk(path: &Path) -> u64 {
     rustix::fs::statvfs(path).map_or(u64::MAX, |stat| stat.f_bavail * stat.f_frsize)
 }
 
-/// The stage's own folder, empty at the start and gone at the end.
-struct Scratch(PathBuf);
+/// The attempt's own folder, empty at the start and gone at the end.
+struct Scratch {
+    path: PathBuf,
+    /// The stage's, which may be the same.
+    of_stage: PathBuf,
+}
 
 impl Scratch {
-    fn make(path: &Path) -> std::io::Result<Self> {
-        match fs::remove_dir_all(path) {
+    fn make(of_stage: &Path, post: Option<&str>) -> std::io::Result<Self> {
+        // What earlier attempts left; one that still runs somewhere has lost the set.
+        match fs::remove_dir_all(of_stage) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        fs::create_dir_all(path)?;
-        Ok(Self(path.to_owned()))
+        let path = post.map_or_else(|| of_stage.to_owned(), |post| of_stage.join(post));
+        fs::create_dir_all(&path)?;
+        Ok(Self { path, of_stage: of_stage.to_owned() })
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // What cannot be removed is removed by the next attempt; the set's own folder goes when it was the last.
-        let _ = fs::remove_dir_all(&self.0);
-        if let Some(parent) = self.0.parent() {
-            let _ = fs::remove_dir(parent);
+        // What cannot be removed is removed by the next attempt; the folders above go with the last that is in them.
+        let _ = fs::remove_dir_all(&self.path);
+        for above in self.of_stage.ancestors().take(2) {
+            let _ = fs::remove_dir(above);
         }
     }
 }

@@ -52,8 +52,9 @@ impl Engine<'_> {
         self.low_on_disk = false;
         let state = &self.sets[index];
         let concrete = state.stages[at].as_ref().expect("because only such stages start");
-        let scratch = self.layout.scratch(&state.set.name, &stage.name);
-        let ready = |arguments: &Vec<String>| finish(arguments, need.cores, need.memory, &scratch);
+        let ready = |arguments: &Vec<String>| -> Vec<String> {
+            arguments.iter().map(|argument| finish(argument, need.cores, need.memory)).collect()
+        };
         let job = Job {
             run: self.options.run.clone(),
             set: state.set.name.clone(),
@@ -64,11 +65,16 @@ impl Engine<'_> {
             check_before: concrete.check_before.iter().map(ready).collect(),
             then: concrete.then.iter().map(ready).collect(),
             check_after: concrete.check_after.iter().map(ready).collect(),
-            env: concrete.env.clone(),
+            env: concrete
+                .env
+                .iter()
+                .map(|(name, value)| (name.clone(), finish(value, need.cores, need.memory)))
+                .collect(),
             product: concrete.product.clone(),
             writes: concrete.writes.clone(),
             key: concrete.key.clone(),
             inputs,
+            anew: state.records.get(&stage.name).is_some_and(|record| record.again),
             exit_codes: stage.exit_codes.clone(),
             cgroup: self.cgroup.as_ref().map(|group| group.folder().to_owned()),
             limits: Limits {
@@ -127,9 +133,9 @@ impl Engine<'_> {
                 Ok(())
             }
             Heard::Closed => {
-                let helpers = self.around.observer.processes();
-                let how = self.staff.dismiss(id, &helpers);
-                self.staff.reap(&helpers);
+                let spared = self.spared();
+                let how = self.staff.dismiss(id, &spared);
+                self.staff.reap(&spared);
                 self.ended(id, how)
             }
         }
@@ -231,6 +237,7 @@ impl Engine<'_> {
             outputs: Signatures::new(),
             attempts: attempts.into_iter().collect(),
             note,
+            again: false,
         };
         record.write(&self.layout.record(&record.set, &record.stage))?;
         self.sets[index].records.insert(stage.name.clone(), record.clone());

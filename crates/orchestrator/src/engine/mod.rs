@@ -117,6 +117,8 @@ struct Engine<'a> {
     low_on_disk: bool,
     used: Option<Instant>,
     cgroup: Option<RunGroup>,
+    /// Children that this process had before the run began: what it was before it became this program started them.
+    strangers: BTreeSet<u32>,
 }
 
 /// The disk that the work folder takes is looked at this often.
@@ -145,6 +147,8 @@ impl<'a> Engine<'a> {
                 });
             }
         }
+        // Seen before anything is started, and before orphans fall to us.
+        let strangers = tree::children(std::process::id()).into_iter().collect();
         tree::adopt_orphans().map_err(|source| Error::io("/proc/self", "adopt orphaned processes", source))?;
         let (staff, events) = Hands::new(plan, layout, options)?;
         Ok(Self {
@@ -178,6 +182,7 @@ impl<'a> Engine<'a> {
                 Executor::Here => RunGroup::make(options.budget.memory.saturating_sub(HEAD_MEMORY)),
                 Executor::Slurm(_) => None,
             },
+            strangers,
         })
     }
 
@@ -185,18 +190,24 @@ impl<'a> Engine<'a> {
         (self.around.tell)(event);
     }
 
+    /// Processes below this one that no stage started.
+    fn spared(&self) -> BTreeSet<u32> {
+        self.around.observer.processes().union(&self.strangers).copied().collect()
+    }
+
     fn go(&mut self) -> Result<Summary, Error> {
         self.tell(&Event::RunStarted { run: self.options.run.clone(), budget: self.options.budget });
-        let result = self.until_the_end();
+        let mut result = self.until_the_end();
         // Whatever happened, nothing that was started stays behind.
         self.staff.stop_all();
         while !self.staff.is_empty() {
             match self.events.recv_timeout(TICK) {
-                Ok((id, heard)) => self.hear(id, heard)?,
+                // The first failure is the one to report.
+                Ok((id, heard)) => result = result.and(self.hear(id, heard)),
                 Err(_) => self.staff.end_the_slow(Duration::from_secs_f64(self.options.grace_seconds + 5.0)),
             }
         }
-        tree::end_all(&self.around.observer.processes(), Duration::ZERO);
+        tree::end_all(&self.spared(), Duration::ZERO);
         result?;
         self.summary.seconds = self.started.elapsed().as_secs_f64();
         let over = |state: &SetState| state.phase == Phase::Over;

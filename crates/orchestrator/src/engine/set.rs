@@ -207,5 +207,6 @@ impl Engine<'_> {
         // What it was made concrete with is not needed any more; sets may be many.
         state.stages = Vec::new();
         state.records.clear();
+        state.attempts.clear();
     }
 }

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::error::Error;
 use crate::job::Job;
-use crate::record::{Record, write_whole};
+use crate::record::{Record, write_durably};
 
 /// One attempt, by where its job lies.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -93,7 +93,8 @@ impl Files {
         let path = self.lease_path(set);
         // Written beside it under a name of its own and linked: there whole, or not at all, and only once.
         let temporary = path.with_extension(format!("{}-{}", lease.attempt.wave, lease.attempt.task));
-        write_whole(&temporary, &text(&path, lease)?)?;
+        // Durably, since nobody could tell whose a set with half a lease is.
+        write_durably(&temporary, &text(&path, lease)?)?;
         let linked = fs::hard_link(&temporary, &path);
         let _ = fs::remove_file(&temporary);
         match linked {
@@ -109,7 +110,7 @@ impl Files {
     /// Gives a set that is ours to another attempt.
     pub(crate) fn pass_on(&self, set: &str, lease: &Lease) -> Result<(), Error> {
         let path = self.lease_path(set);
-        write_whole(&path, &text(&path, lease)?)
+        write_durably(&path, &text(&path, lease)?)
     }
 
     /// Frees a set, if this attempt has it.
@@ -134,7 +135,7 @@ impl Files {
     }
 
     pub(crate) fn write<T: Serialize>(&self, path: &Path, value: &T) -> Result<(), Error> {
-        write_whole(path, &text(path, value)?)
+        write_durably(path, &text(path, value)?)
     }
 
     pub(crate) fn job(&self, attempt: &Attempted) -> Result<Option<Job>, Error> {
@@ -155,7 +156,7 @@ impl Files {
     }
 
     pub(crate) fn write_array(&self, wave: &str, array: u64) -> Result<(), Error> {
-        write_whole(&self.wave(wave).join("array"), array.to_string().as_bytes())
+        write_durably(&self.wave(wave).join("array"), array.to_string().as_bytes())
     }
 
     /// Makes what other machines wrote visible here: a file server's clients remember for a while that a name is not there,
@@ -266,7 +267,7 @@ mod tests {
         let files = Files::new(&crate::Layout::new(dir.path()));
         let [first, second] = [0, 1].map(|task| Attempted { wave: "w".into(), task });
         for attempt in [&first, &second] {
-            write_whole(&files.of(attempt, "json"), b"{}").expect("write");
+            write_durably(&files.of(attempt, "json"), b"{}").expect("write");
         }
         files.write_array("w", 17).expect("write");
         files.take("s", &Lease { attempt: second.clone(), resubmitted: 0 }).expect("take");

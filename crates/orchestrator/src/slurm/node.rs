@@ -112,7 +112,9 @@ impl Post {
         };
         let before = may(&mut job).err();
         let is_mine = || self.is_mine();
-        let employer = Employer { is_mine: &is_mine, listens: false };
+        let Attempted { wave, task } = &self.attempt;
+        let post = Some(format!("{wave}-{task}-{}", self.claim.restart));
+        let employer = Employer { is_mine: &is_mine, listens: false, post };
         let mut record = worker::carry_out(&job, observer, &employer, before);
         if let Ok(outputs) = checksum::add(&record.outputs, &job.work) {
             record.outputs = outputs;

@@ -1,7 +1,7 @@
 //! Eight sets, of which seven fail in seven ways: the others finish, nothing stays, and each failure has its name.
 
 use super::{Night, SCRIPT_STAGE, set};
-use crate::program::tagged;
+use crate::program::{PROGRAM, tagged};
 
 const GOOD: &str = "echo good > {out}/x";
 /// What is wrong with each set, and the name that its failure must get.
@@ -100,4 +100,32 @@ fn an_empty_or_missing_product_fails_the_next_stage() {
     std::fs::create_dir_all(night.folder().join("p/a")).expect("mkdir");
     std::fs::write(night.folder().join("p/a/x"), "y").expect("write");
     night.summary(&[], 0);
+}
+
+#[test]
+fn what_a_stage_prints_again_and_again_does_not_end_its_worker() {
+    // More than half of what a file may have, each time.
+    let stage = SCRIPT_STAGE.replace("disk = \"32MiB\"", "disk = \"16MiB\"\nretries = 3");
+    let night = Night::new(&(set("a", "head -c 9000000 /dev/zero; exit 7") + &stage));
+    night.summary(&[], 4);
+    let state = night.state("a");
+    let attempts = state["stages"][0]["attempts"].as_array().expect("a list");
+    let classes: Vec<_> = attempts.iter().map(|attempt| attempt["failure"]["class"].as_str()).collect();
+    assert_eq!(classes, [Some("exit"); 4]);
+    let log = std::fs::metadata(night.folder().join(".night/logs/a/work.log")).expect("a log").len();
+    assert!(((8 << 20)..(16 << 20)).contains(&log), "{log}");
+}
+
+#[test]
+fn limits_that_the_run_was_started_with_stay() {
+    let night = Night::new(&(set("a", "ulimit -d > {out}/x") + SCRIPT_STAGE));
+    let mut command = std::process::Command::new("sh");
+    // Root may raise its limits, so somebody else runs it.
+    let run = "ulimit -d 1000000; if test $(id -u) = 0; then exec setpriv --reuid 65534 --clear-groups \"$@\"; else exec \"$@\"; fi";
+    std::fs::create_dir(night.folder()).expect("mkdir");
+    std::fs::set_permissions(night.folder(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).expect("chmod");
+    command.args(["-c", run, "sh", PROGRAM]).args(Night::ARGUMENTS).arg("--no-report").current_dir(night.work.path());
+    let output = command.stdin(std::process::Stdio::null()).output().expect("run");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(night.product("a").as_deref(), Some("1000000\n"));
 }

@@ -176,6 +176,24 @@ fn a_worker_on_a_node_that_was_cut_off_publishes_nothing() {
 }
 
 #[test]
+fn a_worker_that_was_cut_off_takes_nothing_from_the_one_in_its_place() {
+    // The first to run ends while the second one works; then the second one needs what it has put aside.
+    let script = "if mkdir {work}/first; then echo $PPID > {work}/first/worker; \
+        while ! test -e {work}/second; do sleep 0.01; done; echo old > {out}/x; \
+        else touch aside; touch {work}/second; worker=$(cat {work}/first/worker); \
+        while grep -q '^State:.[^Z]' /proc/$worker/status 2> /dev/null; do sleep 0.01; done; \
+        test -e aside && echo {set} > {out}/x; fi";
+    let cluster = Cluster::new("scratch", &[("a", script)]);
+    cluster.ask("cut");
+    let summary = cluster.summary(0);
+    assert_eq!((&summary["done"][0], &summary["attempts"]), (&"a".into(), &2.into()), "{summary:#}");
+    cluster.is_quiet();
+    cluster.is_whole(&["a"]);
+    let left = fs::read_dir(cluster.night.folder().join(".night/scratch")).expect("list").count();
+    assert_eq!(left, 0, "no scratch folder is left");
+}
+
+#[test]
 fn the_next_head_finds_the_jobs_of_one_that_was_killed() {
     let cluster = Cluster::new("killed", &[("a", WAITS), ("b", WAITS), ("c", WAITS)]);
     let mut head = start(&mut cluster.command(&[]));

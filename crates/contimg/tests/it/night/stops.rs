@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 
 use super::{Night, SCRIPT_STAGE, set};
-use crate::program::{Ended, send, start, tagged, wait_for};
+use crate::program::{Ended, PROGRAM, send, start, tagged, wait_for};
 
 /// Eight sets that note when they begin, and end when `go` is there.
 fn slow() -> String {
@@ -86,4 +86,25 @@ fn the_set_of_a_run_that_was_killed_is_free_at_once() {
     wait_for("end of the workers", || tagged(&tag).is_empty().then_some(()));
     std::fs::write(night.folder().join("go"), "").expect("write");
     assert_eq!(night.summary(&[], 0)["done"].as_array().map(Vec::len), Some(8));
+}
+
+#[test]
+fn what_ran_before_the_program_took_its_process_over_lives_on() {
+    let night = Night::new(&(set("a", "echo a > {out}/x") + SCRIPT_STAGE));
+    // A start script of a container: it starts a helper and becomes the program.
+    let script = "sleep 1000 > /dev/null 2>&1 & echo $! > helper; exec \"$@\"";
+    let mut command = std::process::Command::new("sh");
+    command
+        .args(["-c", script, "sh", PROGRAM])
+        .args(Night::ARGUMENTS)
+        .arg("--no-report")
+        .current_dir(night.work.path());
+    command.stdin(std::process::Stdio::null()).env("XDG_CACHE_HOME", night.work.path().join("cache"));
+    let ended = Ended::of(start(&mut command).wait_with_output().expect("wait"));
+    assert_eq!(ended.orderly(), Ok(0), "{ended:?}");
+    let helper = std::fs::read_to_string(night.work.path().join("helper")).expect("read");
+    let helper: u32 = helper.trim().parse().expect("a number");
+    let state = std::fs::read_to_string(format!("/proc/{helper}/stat"));
+    send(helper, Signal::KILL);
+    assert!(state.is_ok_and(|state| state.contains("(sleep)")), "the helper was not ours to end");
 }
