@@ -1,13 +1,15 @@
 //! One line for every event of every run in a work folder: what the report and the status are made from.
 
 use std::{
-    fs::{self, File},
-    io::Write,
-    time::{SystemTime, UNIX_EPOCH},
+    fs::File,
+    io::{BufRead, BufReader, Read, Seek, SeekFrom, Write},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use orchestrator::{Event, Layout};
 use serde::{Deserialize, Serialize};
+
+use crate::failure::{Class, Failure};
 
 /// An event and when it happened.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -25,35 +27,80 @@ pub(super) struct Entry {
 pub(super) struct Journal {
     file: Option<File>,
     run: String,
-    used: (f64, u64),
+    /// What was noted last of memory, when, and of how many attempts.
+    used: Option<(Instant, u64, usize)>,
+    /// A line was cut short, by a full disk or the end of its run: the next one begins on a line of its own.
+    is_torn: bool,
 }
+
+/// Memory is noted when it changed by a tenth or other stages run, and otherwise so often.
+const NOTED: Duration = Duration::from_secs(10);
 
 impl Journal {
     pub(super) fn open(layout: &Layout, run: &str) -> Self {
-        let file = File::options().create(true).append(true).open(layout.journal()).ok();
-        Self { file, run: run.to_owned(), used: (0.0, 0) }
+        let file = File::options().create(true).read(true).append(true).open(layout.journal()).ok();
+        let is_torn = file.as_ref().is_some_and(|mut file| {
+            let mut last = [0];
+            file.seek(SeekFrom::End(-1)).is_ok() && file.read_exact(&mut last).is_ok() && last != *b"\n"
+        });
+        Self { file, run: run.to_owned(), used: None, is_torn }
     }
 
     pub(super) fn note(&mut self, event: &Event) {
-        let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-        // Usage comes often: a line a second, or when it changed by a tenth.
-        if let Event::Usage { memory, .. } = event {
-            let (then, before) = self.used;
-            if at - then < 1.0 && memory.abs_diff(before) < before / 10 {
+        if let Event::Usage { memory, running, .. } = event {
+            let now = (Instant::now(), *memory, running.len());
+            if let Some((then, before, attempts)) = self.used
+                && now.0 - then < NOTED
+                && memory.abs_diff(before) <= before / 10
+                && attempts == now.2
+            {
                 return;
             }
-            self.used = (at, *memory);
+            self.used = Some(now);
         }
+        let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         let entry = Entry { at, run: self.run.clone(), event: event.clone() };
-        if let (Some(file), Ok(mut line)) = (&mut self.file, serde_json::to_vec(&entry)) {
-            line.push(b'\n');
-            let _ = file.write_all(&line);
+        if let (Some(file), Ok(line)) = (&mut self.file, serde_json::to_vec(&entry)) {
+            let begin: &[u8] = if self.is_torn { b"\n" } else { b"" };
+            self.is_torn = file.write_all(&[begin, &line, b"\n"].concat()).is_err();
         }
     }
 }
 
-/// All entries that can be understood; a line that a kill cut short is passed over.
-pub(super) fn read(layout: &Layout) -> Vec<Entry> {
-    let text = fs::read_to_string(layout.journal()).unwrap_or_default();
-    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+/// All entries that can be understood; a line that was cut short is passed over.
+pub(super) fn read(layout: &Layout) -> Result<Vec<Entry>, Failure> {
+    let path = layout.journal();
+    let failed = |e: &std::io::Error| Failure::io(Class::Input, format!("cannot read {}", path.display()), e);
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(&error)),
+    };
+    let mut entries = Vec::new();
+    for line in BufReader::new(file).split(b'\n') {
+        entries.extend(serde_json::from_slice(&line.map_err(|e| failed(&e))?).ok());
+    }
+    Ok(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_torn_line_costs_no_other() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let layout = Layout::new(dir.path());
+        let noted = |run: &str| Journal::open(&layout, run).note(&Event::Note { text: "–".to_owned() });
+        let runs = || read(&layout).expect("read").into_iter().map(|entry| entry.run).collect::<Vec<_>>();
+        std::fs::create_dir_all(layout.journal().parent().expect("a folder")).expect("mkdir");
+        noted("a");
+        // Cut in the middle of a character.
+        let whole = std::fs::read(layout.journal()).expect("read");
+        let dash = whole.iter().position(|byte| !byte.is_ascii()).expect("because it has one");
+        std::fs::write(layout.journal(), [&whole[..], &whole[..=dash]].concat()).expect("write");
+        assert_eq!(runs(), ["a"]);
+        noted("b");
+        assert_eq!(runs(), ["a", "b"]);
+    }
 }

@@ -94,7 +94,7 @@ pub(crate) struct RunArgs {
     /// Give a name of the plan another value.
     #[arg(long = "var", value_name = "NAME=VALUE")]
     pub vars: Vec<String>,
-    /// Only these sets.
+    /// Only these sets, also in stages of the whole night.
     #[arg(long = "only", value_name = "SET")]
     pub only: Vec<String>,
     /// The last stage to do.

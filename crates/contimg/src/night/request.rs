@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use orchestrator::{DataSet, Layout, Plan};
+use orchestrator::{DataSet, Layout, NIGHT, Plan};
 use serde::{Deserialize, Serialize};
 
 use super::{RunArgs, executor::Chosen, of};
@@ -180,8 +180,16 @@ impl Request {
         if !rest.is_empty() {
             sets.extend(self.groups(rest, quiet)?);
         }
-        if !self.only.is_empty() {
-            sets.retain(|set| self.only.contains(&set.name));
+        sets.retain(|set| self.wants(&set.name));
+        let mut names: BTreeMap<&str, &DataSet> = BTreeMap::new();
+        for set in &sets {
+            if let Some(other) = names.insert(&set.name, set).filter(|other| *other != set) {
+                let from =
+                    |set: &DataSet| set.vars.get("ms").or(set.files.first()).cloned().unwrap_or("the plan".into());
+                let what = format!("two sets would be called {}: from {} and {}", set.name, from(other), from(set));
+                return Err(Failure::new(Class::Usage, what)
+                    .hint("a set is named for its file or its first time; give each a work folder, or rename one"));
+            }
         }
         Ok(sets)
     }
@@ -248,11 +256,31 @@ pub(super) fn data_set(group: &survey::Candidate) -> DataSet {
 fn kept(path: &Path, layout: Option<&Layout>) -> Result<PathBuf, Failure> {
     let path =
         path.canonicalize().map_err(|e| Failure::io(Class::Input, format!("cannot find {}", path.display()), &e))?;
+    check_path(&path)?;
     Ok(layout.and_then(|layout| path.strip_prefix(layout.work()).ok()).map_or(path.clone(), Path::to_owned))
+}
+
+/// Refuses a path that cannot stand in a template and in a line for people as it is.
+pub(super) fn check_path(path: &Path) -> Result<(), Failure> {
+    let bad = match path.to_str() {
+        None => "that is not UTF-8",
+        Some(text) if text.chars().any(char::is_control) => "with control characters",
+        Some(text) if text.contains(['{', '}']) => "with braces, which mean names in templates",
+        Some(_) => return Ok(()),
+    };
+    Err(Failure::new(
+        Class::Usage,
+        format!("{}: a path {bad}, cannot be used", path.display().to_string().escape_debug()),
+    )
+    .hint("rename the folder or file"))
 }
 
 fn measurement_set(path: &Path) -> Result<DataSet, Failure> {
     let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+    if name == NIGHT {
+        return Err(Failure::new(Class::Usage, format!("{}: a set cannot be called `{NIGHT}`", path.display()))
+            .hint("that is the name of what is done for all sets together; rename the set"));
+    }
     if !orchestrator::is_plain_name(&name) {
         return Err(Failure::new(Class::Usage, format!("{}: its name cannot be a set's", path.display()))
             .hint("a set's name is letters, digits and -_.:+, not starting with a dot"));

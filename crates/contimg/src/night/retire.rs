@@ -69,9 +69,17 @@ pub(crate) fn run(args: &RetireArgs) -> Result<ExitCode, Failure> {
         Some(request) => request.plan()?,
         None => return Err(Failure::new(Class::Input, "nothing was run in this folder yet")),
     };
-    let before = disk_bytes(layout.work());
-    let mut excess = before.saturating_sub(args.keep.0);
+    if args.remove {
+        orchestrator::finish_retiring(&layout).map_err(|e| of(&e))?;
+    }
     let mut entries = entries(&layout, &plan)?;
+    // What lies behind a link is not below the work folder, and belongs to it.
+    let is_elsewhere = |entry: &&Entry| {
+        layout.work().join(&entry.path).canonicalize().is_ok_and(|path| !path.starts_with(layout.work()))
+    };
+    let elsewhere: u64 = entries.iter().filter(is_elsewhere).map(|entry| entry.bytes).sum();
+    let before = disk_bytes(layout.work()) + elsewhere;
+    let mut excess = before.saturating_sub(args.keep.0);
     for entry in &mut entries {
         if entry.reason.is_some() {
             continue;

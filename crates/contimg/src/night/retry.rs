@@ -1,15 +1,20 @@
 //! `contimg retry`: another chance for sets that failed.
 
-use std::{collections::BTreeSet, fs, process::ExitCode};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    process::ExitCode,
+};
 
 use clap::Args;
-use orchestrator::{State, read_all};
+use orchestrator::{Record, State, read_all};
 
 use super::{
     WorkArgs, of,
     request::Request,
     run::{exit_code, go, report},
     show::Show,
+    status::Goal,
 };
 use crate::{
     failure::{Class, Failure},
@@ -31,9 +36,9 @@ pub(crate) struct RetryArgs {
     #[command(flatten)]
     pub work: WorkArgs,
     /// Only failures of this class, as `contimg status` names it.
-    #[arg(long, value_name = "CLASS")]
-    pub class: Option<String>,
-    /// Do this stage again, whatever came of it before.
+    #[arg(long, value_name = "CLASS", value_parser = class)]
+    pub class: Option<orchestrator::Class>,
+    /// Do this stage again, whatever came of it before. What it made stays until something new takes its place.
     #[arg(long, value_name = "STAGE")]
     pub stage: Option<String>,
     /// Memory of the whole process tree, from now on.
@@ -47,41 +52,75 @@ pub(crate) struct RetryArgs {
     pub quiet: bool,
 }
 
+/// A class of failures by its name.
+fn class(name: &str) -> Result<orchestrator::Class, String> {
+    let all = orchestrator::Class::ALL;
+    let names = || all.map(orchestrator::Class::name).join(", ");
+    all.into_iter().find(|class| class.name() == name).ok_or_else(|| format!("there are {}", names()))
+}
+
 pub(crate) fn run(args: &RetryArgs) -> Result<ExitCode, Failure> {
     let layout = args.work.layout()?;
     let Some(mut request) = Request::read(&layout)? else {
         return Err(Failure::new(Class::Input, "nothing was run in this folder yet").hint("start with `contimg run`"));
     };
-    let mut chosen = BTreeSet::new();
-    for record in read_all(&layout).map_err(|e| of(&e))? {
-        let is_named = args.sets.is_empty() || args.sets.contains(&record.set);
-        let is_meant = match &args.stage {
-            Some(stage) => *stage == record.stage,
-            None => record.state == State::Failed,
-        };
-        let of_class =
-            args.class.as_deref().is_none_or(|class| record.class().is_some_and(|found| found.name() == class));
-        if is_named && is_meant && of_class {
-            let path = layout.record(&record.set, &record.stage);
-            fs::remove_file(&path)
-                .map_err(|e| Failure::io(Class::Output, format!("cannot remove {}", path.display()), &e))?;
-            chosen.insert(record.set);
-        }
+    let plan = request.plan()?;
+    let goal = Goal::of(&layout)?;
+    if let Some(stage) = args.stage.as_ref().filter(|stage| plan.stage(stage).is_none()) {
+        return Err(Failure::new(Class::Usage, format!("--stage {stage}: the plan has no such stage"))
+            .hint(format!("it has {}", goal.names().join(", "))));
     }
-    for set in &args.sets {
-        if orchestrator::recall(&layout, set).map_err(|e| of(&e))? {
-            chosen.insert(set.clone());
-        }
+    let mut records: BTreeMap<String, Vec<Record>> = BTreeMap::new();
+    for record in read_all(&layout).map_err(|e| of(&e))? {
+        records.entry(record.set.clone()).or_default().push(record);
+    }
+    let done: Vec<String> = records
+        .iter()
+        .filter(|(set, records)| request.wants(set) && goal.state(set, records, None) == "done")
+        .map(|(set, _)| set.clone())
+        .collect();
+    let meant: Vec<Record> = records
+        .into_values()
+        .flatten()
+        .filter(|record| {
+            let is_named = args.sets.is_empty() || args.sets.contains(&record.set);
+            let is_meant = match &args.stage {
+                Some(stage) => *stage == record.stage,
+                None => record.state == State::Failed,
+            };
+            is_named && is_meant && args.class.is_none_or(|class| record.class() == Some(class))
+        })
+        .collect();
+    let retired = orchestrator::retired(&layout).map_err(|e| of(&e))?;
+    let recalled = args.sets.iter().filter(|set| retired.contains(*set));
+    let mut chosen: BTreeSet<String> = meant.iter().map(|record| &record.set).chain(recalled).cloned().collect();
+    if let Some(set) = args.sets.iter().find(|set| !chosen.contains(*set)) {
+        return Err(Failure::new(Class::Input, format!("{set}: there is no such failure to try again"))
+            .hint("`contimg status` lists the sets and how they failed; --stage does again what went well"));
     }
     if chosen.is_empty() {
         return Err(Failure::new(Class::Input, "there is no such failure to try again")
             .hint("`contimg status` lists the sets and how they failed"));
+    }
+    for record in meant {
+        if record.state == State::Failed {
+            let path = layout.record(&record.set, &record.stage);
+            fs::remove_file(&path)
+                .map_err(|e| Failure::io(Class::Output, format!("cannot remove {}", path.display()), &e))?;
+        } else {
+            record.ask_again(&layout).map_err(|e| of(&e))?;
+        }
+    }
+    for set in &args.sets {
+        orchestrator::recall(&layout, set).map_err(|e| of(&e))?;
     }
     if !args.quiet {
         errln!("trying again: {}", chosen.iter().cloned().collect::<Vec<_>>().join(", "));
     }
     request.set_memory(args.memory);
     request.write(&layout)?;
+    // What is done already belongs to the whole night, whose stages read the products of all sets.
+    chosen.extend(done);
     request.only_these(chosen);
     let summary = go(&request, &layout, None, args.quiet, args.json)?;
     report(&layout, &summary);

@@ -20,7 +20,7 @@ use super::{
     ledger::Ledger,
     observe::Isolated,
     of,
-    request::Request,
+    request::{Request, check_path},
     show::Show,
 };
 use crate::{
@@ -52,6 +52,7 @@ pub(crate) fn run_quietly(args: &RunArgs) -> Result<(Summary, ExitCode), Failure
     let failed = |e: &std::io::Error| Failure::io(Class::Output, format!("cannot make {}", work.display()), e);
     fs::create_dir_all(work).map_err(|e| failed(&e))?;
     let layout = Layout::new(work.canonicalize().map_err(|e| failed(&e))?);
+    check_path(layout.work())?;
     let request = Request::new(args, Some(&layout))?;
     request.plan()?;
     request.write(&layout)?;

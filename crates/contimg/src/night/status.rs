@@ -3,19 +3,21 @@
 use std::{collections::BTreeMap, process::ExitCode};
 
 use clap::Args;
-use orchestrator::{Layout, Plan, Record, Scope, State, read_all};
+use orchestrator::{Layout, NIGHT, Plan, Record, Scope, State, read_all};
 use serde_json::json;
 
 use super::{WorkArgs, journal, of, request::Request};
 use crate::{failure::Failure, notation::count, output::outln, size::Bytes};
 
-/// What stages of the whole night are recorded under.
-const NIGHT: &str = "night";
 /// The state of a set that a run left before its last stage.
 const UNFINISHED: &str = "unfinished";
 
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "Examples:
+#[command(after_help = "\
+A set is `waiting` (nothing was done yet), `running`, `unfinished` (a run ended before all stages that it was asked for),
+`failed` or `done`.
+
+Examples:
   contimg status --work /data/night
   contimg status --work /data/night --json | jq '.sets[] | {set, state}'")]
 pub(crate) struct StatusArgs {
@@ -31,7 +33,7 @@ pub(crate) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
     let goal = Goal::of(&layout)?;
     let stages = goal.names();
     let mut sets: BTreeMap<String, Vec<Record>> = BTreeMap::new();
-    for set in known_sets(&journal::read(&layout)) {
+    for set in known_sets(&journal::read(&layout)?) {
         sets.insert(set, Vec::new());
     }
     for record in read_all(&layout).map_err(|e| of(&e))? {
@@ -125,9 +127,12 @@ impl Goal {
         if held.is_some() {
             return "running";
         }
+        // What failed in a stage that the plan has no more says nothing.
+        let is_planned = |name: &str| self.plan.as_ref().is_none_or(|plan| plan.stage(name).is_some());
+        let has_failed = |record: &Record| record.state == State::Failed && is_planned(&record.stage);
         match records {
             [] => "waiting",
-            records if records.iter().any(|record| record.state == State::Failed) => "failed",
+            records if records.iter().any(has_failed) => "failed",
             records if !self.to_come(set, records).is_empty() => UNFINISHED,
             _ => "done",
         }

@@ -1,17 +1,19 @@
 //! `contimg verify`: every product of a night against its manifest.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use clap::Args;
+use orchestrator::{Layout, State, read_all};
 use publish::{Level, Status};
 use rayon::prelude::*;
 use serde_json::json;
 
-use super::WorkArgs;
+use super::{WorkArgs, of};
 use crate::{
     convert::of_publish,
     failure::{Class, Failure},
@@ -25,7 +27,8 @@ use crate::{
   contimg verify --work /data/night --sizes  # names and sizes only
   contimg verify --work /mnt/moved/night --json
 
-Exit codes: 0 every product is as it was published, 1 one is damaged or unfinished.")]
+Exit codes: 0 every product is as it was published, 1 one is damaged, unfinished or
+missing.")]
 pub(crate) struct VerifyArgs {
     #[command(flatten)]
     pub work: WorkArgs,
@@ -57,6 +60,8 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<ExitCode, Failure> {
         .map(|path| look(&path, level))
         .collect::<Result<_, publish::Error>>()
         .map_err(|e| of_publish(&e))?;
+    let mut found = found;
+    found.extend(lost(&layout, &found)?);
     let bad = found.iter().filter(|product| !product.differences.is_empty()).count();
     if args.json {
         let list: Vec<_> = found
@@ -80,13 +85,30 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<ExitCode, Failure> {
     Ok(if bad == 0 { ExitCode::SUCCESS } else { ExitCode::from(Class::Input.exit_code()) })
 }
 
+/// What stages made and is not there any more, though nobody retired it.
+fn lost(layout: &Layout, found: &[Found]) -> Result<Vec<Found>, Failure> {
+    let retired = orchestrator::retired(layout).map_err(|e| of(&e))?;
+    let mut lost = BTreeSet::new();
+    for record in read_all(layout).map_err(|e| of(&e))? {
+        if record.state != State::Done || retired.contains(&record.set) {
+            continue;
+        }
+        let names = record.outputs.keys().map(|key| key.split_once("::").map_or(key.as_str(), |(set, _)| set));
+        lost.extend(names.map(|name| layout.work().join(name)).filter(|path| !path.exists()));
+    }
+    lost.retain(|path| found.iter().all(|product| product.path != *path));
+    let missing = |path| Found { path, bytes: 0, state: "missing", differences: vec!["a stage made it".to_owned()] };
+    Ok(lost.into_iter().map(missing).collect())
+}
+
 /// Folders that bear a manifest, files with one beside them, and what is unfinished, down to `depth`.
 pub(super) fn products(folder: &Path, depth: u32, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let path = entry.path();
         let name = entry.file_name();
-        if !entry.file_type()?.is_dir() {
+        // A folder of products may be a link to another disk.
+        if !fs::metadata(&path).is_ok_and(|metadata| metadata.is_dir()) {
             // `.NAME.product.json` is that of the file NAME.
             let text = name.to_string_lossy();
             if let Some(file) = text.strip_suffix(publish::MANIFEST_NAME).and_then(|name| name.strip_prefix('.')) {
@@ -94,7 +116,7 @@ pub(super) fn products(folder: &Path, depth: u32, found: &mut Vec<PathBuf>) -> s
             }
             continue;
         }
-        if name == ".night" {
+        if name == ".night" || orchestrator::is_retiring(&name.to_string_lossy()) {
             continue;
         }
         if path.join(publish::MANIFEST_NAME).is_file() || name.to_string_lossy().contains(".tmp-") {
@@ -122,6 +144,14 @@ fn look(path: &Path, level: Level) -> Result<Found, publish::Error> {
         Status::Temporary { .. } => {
             described("unfinished", 0, vec!["a run makes it, or died; `contimg clean` tells".to_owned()])
         }
+        Status::Unfinished => described(
+            "unfinished",
+            0,
+            vec![
+                "a change of its columns was decided and not finished; the next command that opens it does".to_owned(),
+            ],
+        ),
+        Status::Absent => described("missing", 0, vec!["only its manifest is there".to_owned()]),
         _ => described("foreign", 0, Vec::new()),
     }
 }

@@ -56,7 +56,7 @@ pub(crate) struct ReportArgs {
 pub(crate) fn run(args: &ReportArgs) -> Result<ExitCode, Failure> {
     let layout = args.work.layout()?;
     if let Some(path) = &args.trace {
-        let text = trace::document(&history::runs(&journal::read(&layout))).to_string();
+        let text = trace::document(&history::runs(&journal::read(&layout)?)).to_string();
         commit(staged(path, text.as_bytes())?)?;
         if args.out.is_none() && !args.json {
             outln!("{}", path.display());

@@ -63,7 +63,7 @@ impl Night {
         let goal = status::Goal::of(layout)?;
         let stages = goal.names();
         let records = read_all(layout).map_err(|e| of(&e))?;
-        let entries = journal::read(layout);
+        let entries = journal::read(layout)?;
         let held: BTreeMap<String, String> = orchestrator::holders(layout).map_err(|e| of(&e))?.into_iter().collect();
         let mut by_set: BTreeMap<String, Vec<Record>> =
             status::known_sets(&entries).into_iter().map(|set| (set, Vec::new())).collect();

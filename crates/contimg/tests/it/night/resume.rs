@@ -120,3 +120,56 @@ fn a_moved_night_of_sets_is_the_same_night() {
         "{report:#}"
     );
 }
+
+#[test]
+fn a_stage_that_is_asked_for_again_is_done_again_and_the_night_stays_whole() {
+    let all = "[[stage]]\nname = \"all\"\nscope = \"night\"\nreads = [\"{work}/p/{set}\"]\nproduct = \"{work}/p/all\"\n\
+        command = [\"sh\", \"-c\", \"mkdir {out}; cat $* > {out}/x\", \"{out}\", \"{work}/p/{set}/x\"]\n";
+    let count = |name: &str| {
+        format!("echo {name} >> {{work}}/count; test -e {{work}}/broken && exit 7; echo {name} > {{out}}/x")
+    };
+    let night = Night::new(&(set("a", &count("a")) + &set("b", &count("b")) + SCRIPT_STAGE + all));
+    night.summary(&[], 0);
+    let counted = || std::fs::read_to_string(night.folder().join("count")).expect("read").replace('\n', "");
+    let retry = |more: &[&str]| night.work.run(&[&["retry", "--work", "night", "--json"], more].concat());
+    assert_eq!(counted().len(), 2);
+    let summary = retry(&["a", "--stage", "work"]).expect(0).json();
+    assert_eq!(counted()[2..], *"a", "only this set: {summary:#}");
+    assert_eq!(night.product("all").as_deref(), Some("a\nb\n"), "the night still has both");
+    // The old product does not stand in for a new one that failed, neither now nor in the next run.
+    std::fs::write(night.folder().join("broken"), "").expect("write");
+    assert_eq!(retry(&["b", "--stage", "work"]).orderly(), Ok(4));
+    assert_eq!(
+        (night.summary(&[], 4)["failed"][0][0].as_str(), night.product("b").as_deref()),
+        (Some("b"), Some("b\n"))
+    );
+    std::fs::remove_file(night.folder().join("broken")).expect("remove");
+    night.summary(&[], 0);
+    assert_eq!(counted()[3..], *"bbb", "asked for, run again, and at last");
+    retry(&["c"]).expect(1).says("c: there is no such failure");
+    retry(&["--stage", "x"]).expect(2).says("it has work, all");
+    retry(&["--class", "x"]).expect(2).says("cannot-start");
+}
+
+#[test]
+fn what_is_lost_is_told_also_behind_a_link() {
+    let night = Night::new(&plan("echo a > {out}/x", NEXT));
+    night.summary(&[], 0);
+    let verify = |code| {
+        let ended = night.work.run(&["verify", "--work", "night", "--json"]);
+        assert_eq!(ended.orderly(), Ok(code), "{ended:?}");
+        ended.json()
+    };
+    let moved = night.work.path().join("p");
+    std::fs::rename(night.folder().join("p"), &moved).expect("move");
+    std::os::unix::fs::symlink(&moved, night.folder().join("p")).expect("link");
+    assert_eq!(verify(0)["products"].as_array().map(Vec::len), Some(6));
+    std::fs::write(moved.join("a/x"), "damaged and longer").expect("write");
+    assert_eq!(verify(1)["bad"], 1);
+    std::fs::remove_dir_all(moved.join("a")).expect("remove");
+    std::fs::remove_file(night.folder().join("report.html")).expect("remove");
+    let found = verify(1);
+    let missing = found["products"].as_array().expect("a list").iter().filter(|product| product["state"] == "missing");
+    let missing: Vec<_> = missing.map(|product| product["path"].as_str().unwrap_or_default()).collect();
+    assert_eq!(missing, ["report.html", "p/a"], "{found:#}");
+}

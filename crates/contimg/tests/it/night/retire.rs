@@ -47,9 +47,39 @@ fn the_oldest_set_goes_and_counts_as_done_until_it_is_asked_for() {
 
     work.run(&["retry", "2026-01-25T00:05:19", "--work", "out"]).expect(0);
     assert_eq!(set::differences(&oldest, &set::every_byte(&sets[0])), [""; 0], "made again, the same");
-    // A product is new, so the whole night's stage runs once more.
-    let attempts = || work.run(&RUN).expect(0).json()["attempts"].as_u64();
-    assert_eq!((attempts(), attempts()), (Some(1), Some(0)));
+    assert_eq!(
+        work.run(&RUN).expect(0).json()["attempts"],
+        0,
+        "nor was the whole night's stage done without the others"
+    );
+}
+
+#[test]
+fn what_a_crash_left_on_its_way_out_goes_the_next_time_also_behind_a_link() {
+    let work = three_days();
+    // The sets lie on another disk.
+    let elsewhere = tempfile::tempdir().expect("temporary folder");
+    std::fs::create_dir(work.out()).expect("mkdir");
+    std::os::unix::fs::symlink(elsewhere.path(), work.out().join("ms")).expect("link");
+    work.run(&RUN).expect(0);
+    let keep =
+        |bytes: &str| work.run(&["retire", "--work", "out", "--keep", bytes, "--remove", "--json"]).expect(0).json();
+    let all = keep("1TiB");
+    let one = keep(&format!("{}B", all["bytes"].as_u64().expect("bytes") - 1));
+    assert_eq!(one["sets"][0]["fate"], "removed", "{one:#}");
+    let names = || {
+        let entries = std::fs::read_dir(elsewhere.path()).expect("list").flatten();
+        let mut names: Vec<_> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    };
+    let two = ["2026-01-26T00:05:19.ms", "2026-01-27T00:05:19.ms"];
+    assert_eq!(names(), two);
+    // As a crash leaves it after the name was taken away.
+    std::fs::create_dir(elsewhere.path().join(".2026-01-25T00:05:19.ms.going")).expect("mkdir");
+    work.run(&["verify", "--work", "out"]).expect(0);
+    keep("1TiB");
+    assert_eq!(names(), two);
 }
 
 #[test]
