@@ -2,9 +2,8 @@
 
 use std::{
     cell::Cell,
-    fs::File,
-    io::Read,
     ops::Deref,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -21,8 +20,8 @@ use crate::{
 /// How long a statement waits for another process.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How every SQLite file begins (https://sqlite.org/fileformat.html, section 1.3).
-const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
+/// Bytes of the smallest page that SQLite knows (<https://sqlite.org/fileformat.html>, section 1.3.2).
+const SMALLEST_PAGE: u64 = 512;
 
 /// Bytes of a page, which cannot be changed later: look-ups of many long keys read fewer of large ones.
 pub(crate) const PAGE_BYTES: i64 = 16_384;
@@ -48,6 +47,8 @@ pub struct Reader {
     pub(crate) connection: Connection,
     pub(crate) path: PathBuf,
     folder: WorkFolder,
+    /// The file that was opened, where that is certain: nobody put another in its place meanwhile.
+    pub(crate) file: Option<FileId>,
     pub(crate) queries: Cell<u64>,
 }
 
@@ -72,7 +73,7 @@ impl Reader {
     /// Opens whatever is there.
     pub(crate) fn open_any(path: &Path, access: Access) -> Result<Self> {
         const DOING: &str = "opening it";
-        let path = existing(path)?;
+        let (path, before) = existing(path)?;
         let parent = path.parent().unwrap_or(Path::new("/"));
         let folder = WorkFolder::new(parent)?;
         // SQLite falls back to reading alone where the file is write-protected. A connection that may not write at all would
@@ -80,7 +81,9 @@ impl Reader {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&path, flags).map_err(|e| Error::of(&path, DOING, e))?;
         harden(&connection).map_err(|e| Error::of(&path, DOING, e))?;
-        let reader = Self { connection, path, folder, queries: Cell::new(0) };
+        let after = path.metadata().ok().map(|found| FileId::of(&found));
+        let file = after.filter(|after| *after == before);
+        let reader = Self { connection, path, folder, file, queries: Cell::new(0) };
         if access == Access::Read {
             let set = |setting: &str, value: i64| {
                 reader.connection.pragma_update(None, setting, value).map_err(|e| reader.failed(DOING, e))
@@ -364,29 +367,38 @@ pub(crate) fn harden(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "synchronous", "full")
 }
 
-/// The absolute path of the file at `path`, through its symbolic links: the log of a database lies beside the file itself.
+/// The absolute path of the file at `path`, through its symbolic links, since the log of a database lies beside the file
+/// itself; and which file that is.
 ///
-/// A file of a few bytes that are not SQLite's is an empty database to it, into which it would write: only a file that is
-/// really empty is taken for one.
-fn existing(path: &Path) -> Result<PathBuf> {
-    match path.canonicalize() {
-        Ok(full) if full.is_file() => {
-            let mut magic = [0; SQLITE_MAGIC.len()];
-            let opened = File::open(&full);
-            let empty = opened.as_ref().is_ok_and(|f| f.metadata().is_ok_and(|m| m.len() == 0));
-            match opened.and_then(|mut file| file.read_exact(&mut magic)) {
-                _ if empty => Ok(full),
-                Ok(()) if &magic == SQLITE_MAGIC => Ok(full),
-                Err(source) if source.kind() != std::io::ErrorKind::UnexpectedEof => {
-                    Err(Error::Io { path: full, doing: "cannot read it", source })
-                }
-                _ => Err(Error::NotSqlite { path: full }),
-            }
-        }
-        Ok(full) => Err(Error::NotFound { path: full }),
-        Err(source) if source.kind() == std::io::ErrorKind::NotFound => {
-            Err(Error::NotFound { path: path.to_path_buf() })
-        }
-        Err(source) => Err(Error::Io { path: path.to_path_buf(), doing: "cannot find it", source }),
+/// The file is not opened: to close it again would end the locks of every other connection that this process has to it, as
+/// POSIX wants it, and another process that closes the database would then take the log away from under them
+/// (<https://sqlite.org/howtocorrupt.html>, section 2.2).
+///
+/// A file of one byte is an empty database to SQLite, into which it would write: only a file that is really empty is taken
+/// for one.
+fn existing(path: &Path) -> Result<(PathBuf, FileId)> {
+    let cannot = |path: &Path, source: std::io::Error| match source.kind() {
+        std::io::ErrorKind::NotFound => Error::NotFound { path: path.to_path_buf() },
+        _ => Error::Io { path: path.to_path_buf(), doing: "cannot find it", source },
+    };
+    let full = path.canonicalize().map_err(|e| cannot(path, e))?;
+    let found = full.metadata().map_err(|e| cannot(&full, e))?;
+    match found.len() {
+        _ if !found.is_file() => Err(Error::NotFound { path: full }),
+        1..SMALLEST_PAGE => Err(Error::NotSqlite { path: full }),
+        _ => Ok((full, FileId::of(&found))),
+    }
+}
+
+/// Which file it is, whatever its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    fn of(metadata: &std::fs::Metadata) -> Self {
+        Self { device: metadata.dev(), inode: metadata.ino() }
     }
 }

@@ -1,6 +1,10 @@
 //! What can go wrong.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use rusqlite::ErrorCode;
 
@@ -187,6 +191,7 @@ impl Error {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed) => {
                 Self::Busy { path, doing, seconds: crate::connection::BUSY_TIMEOUT.as_secs() }
             }
+            Some(ErrorCode::NotADatabase) if !has_magic(&path) => Self::NotSqlite { path },
             Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Self::Damaged { path, doing, source },
             Some(ErrorCode::DiskFull | ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
                 Self::Write { path, doing, source }
@@ -200,4 +205,11 @@ impl Error {
     pub fn is_busy(&self) -> bool {
         matches!(self, Self::Busy { .. })
     }
+}
+
+/// Whether a file begins as every SQLite file does (<https://sqlite.org/fileformat.html>, section 1.3). For those only that
+/// SQLite itself cannot read: to close the file again ends the locks of this process's other connections to it.
+fn has_magic(path: &Path) -> bool {
+    let mut found = [0; 16];
+    File::open(path).and_then(|mut file| file.read_exact(&mut found)).is_ok() && &found == b"SQLite format 3\0"
 }

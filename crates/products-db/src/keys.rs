@@ -30,29 +30,6 @@ pub(crate) fn many_by_text_sql<R: Record>(column: &str) -> String {
     )
 }
 
-/// Keys in ascending order, which reads each page of an index once, and where each belongs.
-pub(crate) struct Sorted<'a> {
-    keys: Vec<&'a str>,
-    places: Vec<usize>,
-}
-
-impl<'a> Sorted<'a> {
-    pub(crate) fn of(keys: &'a [String]) -> Self {
-        let mut places: Vec<usize> = (0..keys.len()).collect();
-        places.sort_unstable_by(|a, b| keys[*a].cmp(&keys[*b]));
-        Self { keys: places.iter().map(|place| keys[*place].as_str()).collect(), places }
-    }
-
-    pub(crate) fn json(&self) -> String {
-        json(&self.keys)
-    }
-
-    /// The place in the caller's list of the key at `place` of the sorted one.
-    pub(crate) fn place(&self, place: i64) -> Option<usize> {
-        self.places.get(usize::try_from(place).ok()?).copied()
-    }
-}
-
 impl Reader {
     /// The stored forms of paths.
     pub(crate) fn path_keys<P: AsRef<Path>>(&self, paths: &[P]) -> Result<Vec<String>> {
@@ -60,8 +37,8 @@ impl Reader {
         paths.iter().map(|path| names.stored(path.as_ref())).collect()
     }
 
-    /// The rows of files: one query, however many. The answer has the order of `paths`; `None` stands for a path that the
-    /// database does not know.
+    /// The rows of files: one query, however many (two, each of half the keys, where two cores share them). The answer has
+    /// the order of `paths`; `None` stands for a path that the database does not know.
     ///
     /// # Errors
     /// [`crate::Error::Path`] for a path that cannot be stored; [`crate::Error::Value`] for a row that another program wrote
@@ -72,31 +49,44 @@ impl Reader {
 
     /// The rows that `keys` name in a unique column.
     pub(crate) fn by_text<R: Record>(&self, column: &'static str, keys: &[String]) -> Result<Vec<Option<R>>> {
-        let sorted = Sorted::of(keys);
-        let mut found: Vec<Option<R>> = std::iter::repeat_with(|| None).take(keys.len()).collect();
-        self.query("looking up keys", &by_text_sql::<R>(column), [sorted.json()], |row| {
-            let place = sorted.place(row.get(0).map_err(|e| self.failed("looking up keys", e))?);
-            let there = row.get_ref(1).is_ok_and(|id| id != rusqlite::types::ValueRef::Null);
-            if let (Some(place), true) = (place, there) {
-                found[place] = Some(self.record(row, 2)?);
-            }
-            Ok(())
-        })?;
-        Ok(found)
+        let sql = by_text_sql::<R>(column);
+        self.look_up(keys.len(), || Ok(keys), |reader, keys, found| {
+            reader.rows_of_keys(&sql, keys, |place, row| {
+                if row.get_ref(1).is_ok_and(|id| id != rusqlite::types::ValueRef::Null) {
+                    found[place] = Some(reader.record(row, 2)?);
+                }
+                Ok(())
+            })
+        })
     }
 
     /// The rows with each of `keys` in a column that is not unique.
     pub(crate) fn many_by_text<R: Record>(&self, column: &'static str, keys: &[String]) -> Result<Vec<Vec<R>>> {
-        let sorted = Sorted::of(keys);
-        let mut found: Vec<Vec<R>> = std::iter::repeat_with(Vec::new).take(keys.len()).collect();
-        self.query("looking up keys", &many_by_text_sql::<R>(column), [sorted.json()], |row| {
-            let place = sorted.place(row.get(0).map_err(|e| self.failed("looking up keys", e))?);
-            if let Some(place) = place {
-                found[place].push(self.record(row, 2)?);
-            }
-            Ok(())
+        let sql = many_by_text_sql::<R>(column);
+        let found = self.look_up(keys.len(), || Ok(keys), |reader, keys, found: &mut [Option<Vec<R>>]| {
+            reader.rows_of_keys(&sql, keys, |place, row| {
+                found[place].get_or_insert_default().push(reader.record(row, 2)?);
+                Ok(())
+            })
         })?;
-        Ok(found)
+        Ok(found.into_iter().map(Option::unwrap_or_default).collect())
+    }
+
+    /// Runs a statement over `keys`; `take` gets each row, whose first column is the place of its key.
+    pub(crate) fn rows_of_keys(
+        &self,
+        sql: &str,
+        keys: &[&str],
+        mut take: impl FnMut(usize, &rusqlite::Row<'_>) -> Result<()>,
+    ) -> Result<()> {
+        const DOING: &str = "looking up keys";
+        self.query(DOING, sql, [json(keys)], |row| {
+            let place: i64 = row.get(0).map_err(|e| self.failed(DOING, e))?;
+            match usize::try_from(place) {
+                Ok(place) if place < keys.len() => take(place, row),
+                _ => Ok(()),
+            }
+        })
     }
 
     /// The images that were made of each set: one query.

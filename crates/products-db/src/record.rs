@@ -5,7 +5,7 @@ use rusqlite::{Row, Statement};
 /// A type whose values are rows of one table.
 ///
 /// Only this crate's types are records: the trait is sealed by what its methods need.
-pub trait Record: Sized + private::Sealed {
+pub trait Record: Sized + Send + private::Sealed {
     /// The table.
     const TABLE: &'static str;
     /// Its columns, in the order of the fields.

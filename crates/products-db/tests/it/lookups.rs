@@ -18,7 +18,7 @@ fn image(writer: &Writer, name: &str) -> Image {
 }
 
 #[test]
-fn forty_thousand_keys_are_one_query_in_their_order() {
+fn forty_thousand_keys_are_two_queries_in_their_order() {
     let (_folder, mut writer) = database();
     let root = writer.folder().root().to_owned();
     let rows: Vec<Image> =
@@ -30,14 +30,15 @@ fn forty_thousand_keys_are_one_query_in_their_order() {
     let paths: Vec<PathBuf> = keys.iter().map(|i| root.join(format!("t/{i}.fits"))).collect();
     let reader = Reader::open(writer.path()).expect("a reader");
     let found: Vec<Option<Image>> = reader.by_path(&paths).expect("a look-up");
-    assert_eq!(reader.queries(), 1);
+    assert!(reader.queries() <= 2, "one, or one on each of two cores");
     assert_eq!(found.len(), keys.len());
     for (key, found) in keys.iter().zip(&found) {
         let expected = (*key < 20_000).then_some(*key);
         assert_eq!(found.as_ref().and_then(|f| f.imsize_x), expected, "{key}");
     }
+    let before = reader.queries();
     let tiles = reader.tiles(&paths).expect("a look-up");
-    assert!(reader.queries() <= 3, "one more, or two");
+    assert!(reader.queries() - before <= 2, "one, or one on each of two cores");
     assert!(tiles.iter().zip(&found).all(|(t, f)| t.is_some() == f.is_some()));
     assert!(reader.by_path::<Image>(&[] as &[PathBuf]).expect("no keys").is_empty());
 }
@@ -124,7 +125,7 @@ fn tiles_come_with_their_sets_and_tables() {
     let before = writer.queries();
     let paths = ["4.fits", "3.fits", "2.fits", "1.fits", "0.fits"].map(|n| root.join(n));
     let tiles = writer.tiles(&paths).expect("a look-up");
-    assert_eq!(writer.queries() - before, 2);
+    assert_eq!(writer.queries() - before, 1);
     let names = |i: usize| -> Vec<(&str, bool)> {
         let tables = &tiles[i].as_ref().expect("a tile").tables;
         tables.iter().map(|t| (t.path.as_str(), t.table.is_some())).collect()

@@ -3,6 +3,7 @@
 mod hostile;
 mod jobs;
 mod layouts;
+mod locks;
 mod lookups;
 mod migrate;
 mod stale;
