@@ -155,7 +155,7 @@ pub(crate) const TABLES: &[Table] = &[
             ("ms_index_by_status", "status"),
             ("ms_index_by_group", "group_id"),
             ("ms_index_by_position", "at_zone, at_ra_deg"),
-            ("ms_index_for_tiles", "path, cal_applied, stage, mid_mjd, start_mjd, end_mjd"),
+            ("ms_index_for_tiles", "path, cal_applied, mid_mjd, start_mjd, end_mjd"),
         ],
     },
     Table {
