@@ -96,7 +96,10 @@ impl Night {
 enum Found {
     /// For each key.
     One(Vec<Option<(String, Option<f64>, bool)>>),
-    Batch { rows: HashMap<String, Row>, _calibrated: HashMap<String, bool> },
+    Batch {
+        rows: HashMap<String, Row>,
+        _calibrated: HashMap<String, bool>,
+    },
     Tiles(Vec<Option<Tile>>),
     Rows(Vec<Option<Image>>),
 }
@@ -287,7 +290,9 @@ fn products_db(criterion: &mut Criterion) {
         }
         benchmark.finish();
         print!("{}", ratios.borrow().report(&title, "ours"));
-        for (way, least) in [("theirs, tile by tile", 500.0), ("indexed, tile by tile", 30.0), ("document, one IN", 5.0)] {
+        for (way, least) in
+            [("theirs, tile by tile", 500.0), ("indexed, tile by tile", 30.0), ("document, one IN", 5.0)]
+        {
             if let Some(ratio) = ratios.borrow().of(way, "ours") {
                 let verdict = if ratio >= least { "met" } else { "NOT met" };
                 println!("{title}: bar: {way}: {ratio:.2} of {least} times: {verdict}");

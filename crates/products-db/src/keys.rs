@@ -50,25 +50,33 @@ impl Reader {
     /// The rows that `keys` name in a unique column.
     pub(crate) fn by_text<R: Record>(&self, column: &'static str, keys: &[String]) -> Result<Vec<Option<R>>> {
         let sql = by_text_sql::<R>(column);
-        self.look_up(keys.len(), || Ok(keys), |reader, keys, found| {
-            reader.rows_of_keys(&sql, keys, |place, row| {
-                if row.get_ref(1).is_ok_and(|id| id != rusqlite::types::ValueRef::Null) {
-                    found[place] = Some(reader.record(row, 2)?);
-                }
-                Ok(())
-            })
-        })
+        self.look_up(
+            keys.len(),
+            || Ok(keys),
+            |reader, keys, found| {
+                reader.rows_of_keys(&sql, keys, |place, row| {
+                    if row.get_ref(1).is_ok_and(|id| id != rusqlite::types::ValueRef::Null) {
+                        found[place] = Some(reader.record(row, 2)?);
+                    }
+                    Ok(())
+                })
+            },
+        )
     }
 
     /// The rows with each of `keys` in a column that is not unique.
     pub(crate) fn many_by_text<R: Record>(&self, column: &'static str, keys: &[String]) -> Result<Vec<Vec<R>>> {
         let sql = many_by_text_sql::<R>(column);
-        let found = self.look_up(keys.len(), || Ok(keys), |reader, keys, found: &mut [Option<Vec<R>>]| {
-            reader.rows_of_keys(&sql, keys, |place, row| {
-                found[place].get_or_insert_default().push(reader.record(row, 2)?);
-                Ok(())
-            })
-        })?;
+        let found = self.look_up(
+            keys.len(),
+            || Ok(keys),
+            |reader, keys, found: &mut [Option<Vec<R>>]| {
+                reader.rows_of_keys(&sql, keys, |place, row| {
+                    found[place].get_or_insert_default().push(reader.record(row, 2)?);
+                    Ok(())
+                })
+            },
+        )?;
         Ok(found.into_iter().map(Option::unwrap_or_default).collect())
     }
 

@@ -74,22 +74,26 @@ impl Reader {
     /// As [`Reader::by_path`].
     pub fn tiles(&self, paths: &[impl AsRef<Path>]) -> Result<Vec<Option<Tile>>> {
         let sql = tiles_sql();
-        let mut found = self.look_up(paths.len(), || self.path_keys(paths), |reader, keys, found| {
-            // A tile has a row for each table that was applied, one after the other, or a single one without.
-            let mut known = Known::new();
-            reader.rows_of_keys(&sql, keys, |place, row| {
-                if there(row, 1) {
-                    if found[place].is_none() {
-                        let wrong = |e| reader.wrong("images", row.get(1).unwrap_or(-1), e);
-                        found[place] = Some(read(row).map_err(wrong)?);
+        let mut found = self.look_up(
+            paths.len(),
+            || self.path_keys(paths),
+            |reader, keys, found| {
+                // A tile has a row for each table that was applied, one after the other, or a single one without.
+                let mut known = Known::new();
+                reader.rows_of_keys(&sql, keys, |place, row| {
+                    if there(row, 1) {
+                        if found[place].is_none() {
+                            let wrong = |e| reader.wrong("images", row.get(1).unwrap_or(-1), e);
+                            found[place] = Some(read(row).map_err(wrong)?);
+                        }
+                        if let (Some(tile), true) = (&mut found[place], there(row, 13)) {
+                            tile.tables.push(reader.applied(row, &mut known)?);
+                        }
                     }
-                    if let (Some(tile), true) = (&mut found[place], there(row, 13)) {
-                        tile.tables.push(reader.applied(row, &mut known)?);
-                    }
-                }
-                Ok(())
-            })
-        })?;
+                    Ok(())
+                })
+            },
+        )?;
         for tile in found.iter_mut().flatten().filter(|t: &&mut Tile| t.tables.len() > 1) {
             let order = |t: &AppliedTable| t.table.as_ref().and_then(|t| t.order_index);
             tile.tables.sort_by(|a, b| order(a).cmp(&order(b)).then_with(|| a.path.cmp(&b.path)));
@@ -109,12 +113,7 @@ impl Reader {
                 table
             }
         };
-        Ok(AppliedTable {
-            path,
-            table,
-            applied_at: row.get(14).map_err(wrong)?,
-            success: row.get(15).map_err(wrong)?,
-        })
+        Ok(AppliedTable { path, table, applied_at: row.get(14).map_err(wrong)?, success: row.get(15).map_err(wrong)? })
     }
 }
 

@@ -131,11 +131,7 @@ mod tests {
 
     fn image(writer: &Writer, i: i64, size: i64) -> Image {
         let path = writer.folder().root().join(format!("{i}.fits"));
-        Image {
-            path: writer.folder().stored(&path).expect("a path"),
-            imsize_x: Some(size),
-            ..Image::default()
-        }
+        Image { path: writer.folder().stored(&path).expect("a path"), imsize_x: Some(size), ..Image::default() }
     }
 
     #[test]
