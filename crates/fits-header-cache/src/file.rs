@@ -188,7 +188,8 @@ impl Source {
     ) -> Result<(Self, &'room [u8]), Error> {
         let refused = |action| move |source| Error::Io { path: path.to_path_buf(), action, source };
         // By the system calls themselves: with those of the standard library, which are not inlined, they take a third more.
-        let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+        // Not to wait for a writer, should it be a pipe; a file is never waited for.
+        let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty());
         let file = File::from(file.map_err(|errno| refused("open")(errno.into()))?);
         let identity = Identity::of_open(&file).map_err(refused("read"))?;
         opened(identity);

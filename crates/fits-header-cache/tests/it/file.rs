@@ -104,6 +104,10 @@ fn what_is_broken_is_named() {
     assert!(matches!(read("bz2", b"BZh91AY&SY"), Err(Error::Packed { program: "bzip2", .. })));
     assert!(matches!(FitsFile::read(folder.path().join("absent")), Err(Error::Io { action: "open", .. })));
     assert!(matches!(FitsFile::read(folder.path()), Err(Error::Io { .. })), "a folder");
+    let pipe = folder.path().join("pipe.fits");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
+        .expect("because the folder is ours");
+    assert!(matches!(FitsFile::read(&pipe), Err(Error::Io { .. })), "a pipe that nobody writes to is not waited for");
     let whole = tile(6, 4, &[0.0; 24]);
     assert!(matches!(read("cut-header", &whole[..1000]), Err(Error::NoEnd { hdu: 0, .. })));
     let cut = read("cut-data", &whole[..whole.len() - 2880 + 50]).expect("because the header is whole");
