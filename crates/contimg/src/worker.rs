@@ -90,6 +90,7 @@ fn convert(job: &Job) -> Result<Outcome, Failure> {
     let pool = if fit.threads == job.threads { pool } else { pool_of(fit.threads)? };
 
     let writer = MsWriter::create(&job.target, group.header(), &options).map_err(|e| of_output(&e))?;
+    writer.reserve().map_err(|e| of_output(&e))?;
     if !writer.earth_orientation_covers() {
         send(&Message::Warning(
             "the Earth-orientation data do not cover these times: directions and UVW may be off by tens of milliarcseconds; \

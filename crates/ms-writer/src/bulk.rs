@@ -61,6 +61,17 @@ impl Bulk {
         Ok(Self::Tiled(columns))
     }
 
+    /// Takes the room for all of DATA at once.
+    pub(crate) fn reserve(&self, path: &Path) -> Result<(), Error> {
+        match self {
+            Self::Tiled(columns) => {
+                let mut data = columns.iter().filter(|(column, _)| *column == Column::Data);
+                data.try_for_each(|(column, tiles)| tiles.reserve().map_err(|e| failed(path, column.name(), e)))
+            }
+            Self::General(_) => Ok(()),
+        }
+    }
+
     /// Whether parts of cells can be written: [`put`](Self::put) takes any channels, from any thread.
     pub(crate) fn is_tiled(&self) -> bool {
         matches!(self, Self::Tiled(_))

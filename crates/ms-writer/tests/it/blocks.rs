@@ -91,6 +91,9 @@ fn what_is_not_written_takes_no_space() {
         assert!(!entry.expect("an entry").file_type().expect("its type").is_symlink());
     }
     assert!(used() < 1 << 20, "{} bytes before the first block", used());
+    let all = (header.rows.len() * 16 * 48 * 2 * 8) as u64;
+    writer.reserve().expect("room");
+    assert!((all..all + (2 << 20)).contains(&used()), "{} bytes reserved for {all}", used());
     let rows = header.rows.len();
     for first in (0..rows).step_by(writer.rows_per_block()) {
         let mut block = VisBlock { rows: first..rows.min(first + writer.rows_per_block()), ..VisBlock::default() };
