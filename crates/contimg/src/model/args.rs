@@ -24,7 +24,10 @@ use crate::{
 A column is replaced as a whole or not at all: after a failure, a full disk or a `kill -9` it is the old one or \
     the new one. Rows that are not selected keep their values. --subtract makes CORRECTED_DATA from DATA when it is \
     absent. --add and --subtract change what is there: a second run does so again, unless --from-data is given. \
-    Directions: source lists are J2000 unless they say otherwise, CSV and --source are ICRS.")]
+    Directions: source lists are J2000 unless they say otherwise, CSV and --source are ICRS. Dishes that stand still \
+    point to the phase centre where each integration has a field on the meridian (`convert --centres meridian`); where \
+    one field follows the sky, --beam is off by the sky's drift from mid time on (15 arcseconds a second at declination \
+    0: 0.65 degrees at the ends of five minutes).")]
 pub(crate) struct ModelArgs {
     /// Measurement Sets. Terms that do not depend on the rows are computed once for all of them.
     #[arg(required = true, value_name = "MS")]
@@ -102,13 +105,14 @@ pub(crate) struct SkyArgs {
     /// With --db: no fainter sources, jansky.
     #[arg(long, value_name = "JY", help_heading = "Sky", requires = "db")]
     pub min_flux: Option<f64>,
-    /// The primary beam through which intrinsic fluxes are seen. Without it, fluxes are taken as apparent ones.
+    /// The primary beam through which intrinsic fluxes are seen: the same for all dishes and at all times of a field. Without it,
+    /// fluxes are taken as apparent ones.
     #[arg(long, value_enum, value_name = "BEAM", help_heading = "Sky")]
     pub beam: Option<BeamArg>,
     /// Diameter of the dishes of `--beam airy`, metres.
     #[arg(long, default_value_t = 4.65, value_name = "METRES", help_heading = "Sky", requires = "beam")]
     pub dish: f64,
-    /// Where the dishes point, ICRS [default: to each field's phase centre].
+    /// Where the dishes point, ICRS [default: to each field's phase centre; POINTING is not read].
     #[arg(long, value_name = "RA,DEC", help_heading = "Sky", requires = "beam", allow_hyphen_values = true)]
     pub pointing: Option<DirectionArg>,
 }

@@ -1,4 +1,10 @@
 //! One pass over a set: every thread takes blocks of rows, predicts them, and puts them into the column's tiles.
+//!
+//! A block has the rows of one spectral window, nearly always, since the rows of a window follow one another in whole tiles. So
+//! the delays of a baseline are computed again for each window. That costs 2 to 4 % (100 sources, 16 windows of 48 channels, flat
+//! and with spectra: `prediction_speed` prints it); keeping them would cost more, as 800 bytes a row leave the cache. What would
+//! pay (flat 1.7, spectra 1.2 times faster) is one call for windows side by side that the predictor takes for one run of
+//! channels. It needs tiles that end where windows end, and its last bits depend on which windows are selected.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
