@@ -1,7 +1,7 @@
 //! Headers, statistics and peaks, kept while their files are unchanged.
 
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use stamped_cache::{Cache, Explanation, Key, LookUpError, Options, Stats, Store, StoreOptions};
@@ -144,7 +144,10 @@ impl std::fmt::Debug for FitsCache {
 
 fn key(path: &Path) -> Result<Key, Error> {
     if is_plain(path) {
-        return Ok(Key::canonical(path)?);
+        // With room for the NUL that a key has at its end.
+        let mut own = PathBuf::with_capacity(path.as_os_str().len() + 1);
+        own.push(path);
+        return Ok(Key::canonical(own)?);
     }
     let absolute =
         std::path::absolute(path).map_err(|source| Error::Io { path: path.to_path_buf(), action: "name", source })?;

@@ -218,13 +218,15 @@ fn axes(header: &Header, naxis: &str) -> Result<Vec<u64>, Error> {
     if !(0..=999).contains(&number) {
         return Err(header.unfit(naxis, "is not within 0 to 999"));
     }
-    (1..=number)
-        .map(|axis| {
-            let keyword = format!("{naxis}{axis}");
-            let length = header.integer(&keyword)?.ok_or_else(|| header.missing(&keyword))?;
-            u64::try_from(length).map_err(|_| header.unfit(&keyword, "is negative"))
-        })
-        .collect()
+    let mut keyword = String::with_capacity(naxis.len() + 3);
+    let mut lengths = Vec::with_capacity(number as usize);
+    for axis in 1..=number {
+        keyword.replace_range(.., naxis);
+        keyword.push_str(&axis.to_string());
+        let length = header.integer(&keyword)?.ok_or_else(|| header.missing(&keyword))?;
+        lengths.push(u64::try_from(length).map_err(|_| header.unfit(&keyword, "is negative"))?);
+    }
+    Ok(lengths)
 }
 
 /// Section 4.4.1.2 of the standard: |BITPIX| · GCOUNT · (PCOUNT + Π NAXISn) bits.

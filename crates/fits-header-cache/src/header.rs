@@ -19,13 +19,16 @@ pub struct Header {
     cards: Box<[u8]>,
     /// The keyword of each card, upper case.
     names: Box<[u64]>,
+    /// Whether any card is a HIERARCH one.
+    hierarch: bool,
 }
 
 impl Header {
     /// Of the bytes of all cards before END, a multiple of 80.
     pub(crate) fn new(path: Arc<Path>, hdu: usize, cards: Box<[u8]>) -> Self {
-        let names = cards.as_chunks::<CARD>().0.iter().map(name_of).collect();
-        Self { path, hdu, cards, names }
+        let names: Box<[u64]> = cards.as_chunks::<CARD>().0.iter().map(name_of).collect();
+        let hierarch = next(&names, HIERARCH).is_some();
+        Self { path, hdu, cards, names, hierarch }
     }
 
     /// The file that it is of.
@@ -70,13 +73,16 @@ impl Header {
     pub fn find(&self, keyword: &str) -> Option<Card<'_>> {
         if let Some(name) = packed(keyword) {
             let mut from = 0;
-            while let Some(next) = self.names[from..].iter().position(|&other| other == name) {
-                let card = self.card(from + next);
+            while let Some(more) = next(&self.names[from..], name) {
+                let card = self.card(from + more);
                 if card.has_value() {
                     return Some(card);
                 }
-                from += next + 1;
+                from += more + 1;
             }
+        }
+        if !self.hierarch {
+            return None;
         }
         let wanted = keyword.strip_prefix("HIERARCH ").unwrap_or(keyword).trim_ascii();
         self.positions(HIERARCH)
@@ -201,6 +207,17 @@ const CONTINUE: u64 = u64::from_ne_bytes(*b"CONTINUE");
 const HIERARCH: u64 = u64::from_ne_bytes(*b"HIERARCH");
 pub(crate) const END: u64 = u64::from_ne_bytes(*b"END     ");
 
+/// Where `name` is first. Sixteen are compared at once: most keywords that are asked for are not the first.
+fn next(names: &[u64], name: u64) -> Option<usize> {
+    let (groups, rest) = names.as_chunks::<16>();
+    let found = groups.iter().position(|group| group.iter().fold(false, |any, &other| any | (other == name)));
+    let (from, within) = match found {
+        Some(group) => (group * 16, &groups[group][..]),
+        None => (groups.len() * 16, rest),
+    };
+    within.iter().position(|&other| other == name).map(|at| from + at)
+}
+
 /// The first eight bytes of a card, upper case.
 pub(crate) fn name_of(card: &[u8; CARD]) -> u64 {
     let mut name = [0; 8];
@@ -233,6 +250,18 @@ fn upper(name: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_found_at_every_place() {
+        for length in 0..50 {
+            for at in 0..=length {
+                // Twice, so that the first is the one.
+                let names: Vec<u64> = (0..length).map(|i| if i == at || i == at + 3 { END } else { i }).collect();
+                let wanted = (at < length).then_some(at as usize);
+                assert_eq!(next(&names, END), wanted, "{at} of {length}");
+            }
+        }
+    }
 
     #[test]
     fn eight_bytes_in_upper_case() {

@@ -16,7 +16,7 @@ use crate::key::Key;
 use crate::stamp::{Change, Devices, FileTime};
 use crate::stats::{Counter, Counters, Stats};
 use crate::store::Store;
-use crate::tracker::{Dependency, Files, Found, Tracker};
+use crate::tracker::{Files, Found, Tracker};
 
 /// Choices of a [`Cache`].
 #[derive(Clone, Debug)]
@@ -360,8 +360,7 @@ impl<V> Cache<V> {
         settled: bool,
         because: Reason,
     ) -> Entry<V> {
-        let own: usize =
-            files.as_slice().iter().map(|file| size_of::<Dependency>() + file.path.as_bytes_with_nul().len()).sum();
+        let own = files.weight();
         let weight = (self.weigh)(&value).saturating_add((own + size_of::<Entry<V>>() + size_of::<V>() + 64) as u64);
         let value = Arc::new(value);
         Entry { value, files, devices, began, settled, from_disk: false, because, weight, hits: Counter::default() }

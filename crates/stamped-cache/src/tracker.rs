@@ -38,8 +38,15 @@ pub(crate) struct Dependency {
 #[derive(Debug)]
 pub(crate) struct Files {
     all: Box<[Dependency]>,
-    /// The folder that all of them lie in, at whatever depth; empty when looking from there would not pay.
-    folder: Option<CString>,
+    /// Where looking from one folder pays.
+    below: Option<Below>,
+}
+
+/// The folder that all of some files lie in, at whatever depth, and their names from there, in their order.
+#[derive(Debug)]
+struct Below {
+    folder: CString,
+    names: Box<[CString]>,
 }
 
 /// What a tracker has found, once the reading is over.
@@ -80,7 +87,11 @@ impl<'key> Tracker<'key> {
     /// very file that was opened, so a file that was put in its place meanwhile is noticed just the same.
     pub fn opened(&mut self, path: impl AsRef<Path>, identity: Identity) {
         match self.name(path.as_ref()) {
-            Some(path) => self.files.push(Dependency { path, stamp: Stamp::Present(identity) }),
+            Some(path) => {
+                // Mostly it is the only one.
+                self.files.reserve_exact(1);
+                self.files.push(Dependency { path, stamp: Stamp::Present(identity) });
+            }
             None => self.unnameable = true,
         }
     }
@@ -166,8 +177,15 @@ impl Files {
         // Stable, so that the earliest stamp of a file that was named twice is kept.
         files.sort_by(|a, b| a.path.cmp(&b.path));
         files.dedup_by(|later, first| later.path == first.path);
-        let folder = common_folder(&files);
-        Self { all: files.into(), folder }
+        let below = Below::of(&files);
+        Self { all: files.into(), below }
+    }
+
+    /// Bytes of memory that they occupy.
+    pub(crate) fn weight(&self) -> usize {
+        let all = self.all.iter().map(|file| size_of::<Dependency>() + file.path.as_bytes_with_nul().len());
+        let names = self.below.iter().flat_map(|below| &below.names);
+        all.chain(names.map(|name| size_of::<CString>() + name.as_bytes_with_nul().len())).sum()
     }
 
     pub(crate) fn as_slice(&self) -> &[Dependency] {
@@ -176,36 +194,30 @@ impl Files {
 
     /// The first file that is not as its stamp says, by one `stat` each.
     pub(crate) fn first_change(&self, devices: Devices) -> Option<Change> {
-        let Some(folder) = &self.folder else {
-            return self.all.iter().find_map(|file| change_of(file, devices, Stamp::of(&file.path)));
-        };
+        let one_by_one = || self.all.iter().find_map(|file| change_of(file, devices, Stamp::of(&file.path)));
+        let Some(below) = &self.below else { return one_by_one() };
         // The folder is looked up afresh each time, so that another folder in its place is seen. Where it cannot be
         // opened, the files are looked at by their whole names, and say what is wrong.
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let Ok(handle) = rustix::fs::open(folder, flags, Mode::empty()) else {
-            return self.all.iter().find_map(|file| change_of(file, devices, Stamp::of(&file.path)));
-        };
-        let skipped = folder.as_bytes().len() + 1;
-        let (file, now) = first_other(&handle, &self.all, skipped, devices)?;
+        let Ok(folder) = rustix::fs::open(&*below.folder, flags, Mode::empty()) else { return one_by_one() };
+        let (file, now) = first_other(&folder, &below.names, &self.all, devices)?;
         Some(file.changed_to(now))
     }
 }
 
-/// The first of `files` that is not as its stamp says, looked at by what its name has behind `skipped` bytes.
+/// The first of `files` that is not as its stamp says, looked at by its name below `folder`.
 ///
 /// Nothing but the system calls and the comparisons: this loop is what a hit costs. On processors whose kernel guards every
 /// return (Zen with "safe RET"), a return or an indirect call of ours between two system calls makes the next one slower by
 /// half.
 fn first_other<'files>(
     folder: &OwnedFd,
+    names: &[CString],
     files: &'files [Dependency],
-    skipped: usize,
     devices: Devices,
 ) -> Option<(&'files Dependency, Stamp)> {
-    for file in files {
-        let below = CStr::from_bytes_with_nul(&file.path.as_bytes_with_nul()[skipped..])
-            .expect("because the end of a C string is a C string");
-        let now = Stamp::below(folder, below);
+    for (name, file) in names.iter().zip(files) {
+        let now = Stamp::below(folder, name);
         if !file.stamp.same(&now, devices) {
             return Some((file, now));
         }
@@ -213,16 +225,27 @@ fn first_other<'files>(
     None
 }
 
-/// The deepest folder that holds all of `files`, which are sorted, if there are enough of them for one `open` to cost less
-/// than it saves.
-fn common_folder(files: &[Dependency]) -> Option<CString> {
-    const ENOUGH: usize = 4;
-    let (first, last) = (files.first()?.path.as_bytes(), files.last()?.path.as_bytes());
-    let shared = first.iter().zip(last).take_while(|(a, b)| a == b).count();
-    let slash = first[..shared].iter().rposition(|&byte| byte == b'/')?;
-    // What follows must be a name: not nothing, and not a second slash, which would make it an absolute path.
-    let all_below = files.iter().all(|file| file.path.as_bytes().get(slash + 1).is_some_and(|&byte| byte != b'/'));
-    (files.len() >= ENOUGH && slash > 0 && all_below).then(|| CString::new(&first[..slash]).ok()).flatten()
+impl Below {
+    /// The deepest folder that holds all of `files`, which are sorted, if there are enough of them for one `open` to cost less
+    /// than it saves.
+    fn of(files: &[Dependency]) -> Option<Self> {
+        const ENOUGH: usize = 4;
+        if files.len() < ENOUGH {
+            return None;
+        }
+        let (first, last) = (files.first()?.path.as_bytes(), files.last()?.path.as_bytes());
+        let shared = first.iter().zip(last).take_while(|(a, b)| a == b).count();
+        let slash = first[..shared].iter().rposition(|&byte| byte == b'/').filter(|&slash| slash > 0)?;
+        let name = |file: &Dependency| {
+            // What follows must be a name: not nothing, and not a second slash, which would make it an absolute path.
+            let name = &file.path.as_bytes()[slash + 1..];
+            if matches!(name, [] | [b'/', ..]) { None } else { CString::new(name).ok() }
+        };
+        Some(Self {
+            names: files.iter().map(name).collect::<Option<_>>()?,
+            folder: CString::new(&first[..slash]).ok()?,
+        })
+    }
 }
 
 impl Dependency {
@@ -253,7 +276,7 @@ mod tests {
     }
 
     fn folder(paths: &[&str]) -> Option<String> {
-        files(paths).folder.map(|folder| folder.to_string_lossy().into_owned())
+        files(paths).below.map(|below| below.folder.to_string_lossy().into_owned())
     }
 
     #[test]
@@ -280,7 +303,7 @@ mod tests {
             tracker.file(path);
         }
         let files = tracker.finish().files;
-        assert!(files.folder.is_some());
+        assert!(files.below.is_some());
         assert_eq!(files.first_change(Devices::Compared), None);
         std::fs::write(&paths[3], "longer").expect("because the folder is ours");
         let change = files.first_change(Devices::Compared).expect("because a file has changed");
