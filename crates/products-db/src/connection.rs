@@ -8,13 +8,14 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior, config::DbConfig};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, config::DbConfig};
 
 use crate::{
     Error, Record, Result,
     folder::WorkFolder,
     layout::{self, Layout},
     record, schema,
+    snapshot::Snapshot,
 };
 
 /// How long a statement waits for another process.
@@ -50,6 +51,8 @@ pub struct Reader {
     /// The file that was opened, where that is certain: nobody put another in its place meanwhile.
     pub(crate) file: Option<FileId>,
     pub(crate) queries: Cell<u64>,
+    /// What the connection is to, where it is not the database itself. It goes after the connection.
+    pub(crate) snapshot: Option<Snapshot>,
 }
 
 /// A connection that writes, and looks things up. Writers in several processes take turns.
@@ -59,7 +62,10 @@ pub struct Writer {
 }
 
 impl Reader {
-    /// Opens the database at `path` for look-ups. Nothing is created.
+    /// Opens the database at `path` for look-ups. Nothing is created beside it.
+    ///
+    /// Where this user may not write and nobody else has it open, SQLite cannot read it in its place. It is copied, then, to
+    /// the folder for temporary files, and look-ups are of that moment.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Damaged`], [`Error::OldLayout`], [`Error::Newer`], [`Error::Foreign`]; [`Error::Busy`]
@@ -72,18 +78,37 @@ impl Reader {
 
     /// Opens whatever is there.
     pub(crate) fn open_any(path: &Path, access: Access) -> Result<Self> {
+        let (full, before) = existing(path)?;
+        match Self::open_at(&full, full.clone(), access) {
+            Err(Error::Write { source, .. }) if access == Access::Read && is_write_protected(&source) => {
+                Self::open_snapshot(&full)
+            }
+            opened => opened.map(|reader| {
+                let after = full.metadata().ok().map(|found| FileId::of(&found));
+                Self { file: after.filter(|after| *after == before), ..reader }
+            }),
+        }
+    }
+
+    /// Opens a copy of the database for reading.
+    pub(crate) fn open_snapshot(path: &Path) -> Result<Self> {
+        let (path, _) = existing(path)?;
+        let snapshot = Snapshot::of(&path)?;
+        let reader = Self::open_at(&snapshot.path(), path, Access::Read)?;
+        Ok(Self { snapshot: Some(snapshot), ..reader })
+    }
+
+    /// Opens the file `at` as the database `path`.
+    fn open_at(at: &Path, path: PathBuf, access: Access) -> Result<Self> {
         const DOING: &str = "opening it";
-        let (path, before) = existing(path)?;
         let parent = path.parent().unwrap_or(Path::new("/"));
         let folder = WorkFolder::new(parent)?;
         // SQLite falls back to reading alone where the file is write-protected. A connection that may not write at all would
         // leave the files of the write-ahead log behind. The path is absolute, so that it cannot be one of SQLite's URIs.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&path, flags).map_err(|e| Error::of(&path, DOING, e))?;
+        let connection = Connection::open_with_flags(at, flags).map_err(|e| Error::of(&path, DOING, e))?;
         harden(&connection).map_err(|e| Error::of(&path, DOING, e))?;
-        let after = path.metadata().ok().map(|found| FileId::of(&found));
-        let file = after.filter(|after| *after == before);
-        let reader = Self { connection, path, folder, file, queries: Cell::new(0) };
+        let reader = Self { connection, path, folder, file: None, queries: Cell::new(0), snapshot: None };
         if access == Access::Read {
             let set = |setting: &str, value: i64| {
                 reader.connection.pragma_update(None, setting, value).map_err(|e| reader.failed(DOING, e))
@@ -161,6 +186,11 @@ impl Reader {
             source,
         })
     }
+}
+
+/// Whether SQLite could not make the files that it needs to read a database, or open those that are there.
+fn is_write_protected(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied))
 }
 
 /// How a connection is opened.

@@ -57,6 +57,7 @@ mod leases;
 mod layout;
 mod migrate;
 mod schema;
+mod snapshot;
 
 mod backup;
 mod check;

@@ -30,7 +30,8 @@ impl Reader {
         keys: impl FnOnce() -> Result<K>,
         look_up: impl Fn(&Reader, &[&str], &mut [Option<T>]) -> Result<()> + Sync,
     ) -> Result<Vec<Option<T>>> {
-        let share = count >= WORTH_IT && *TWO_CORES && self.connection.is_autocommit();
+        let alone = !*TWO_CORES || self.snapshot.is_some();
+        let share = count >= WORTH_IT && !alone && self.connection.is_autocommit();
         let path = self.path.as_path();
         // It is opened while the keys are made.
         let (keys, twin) = thread::scope(|scope| {

@@ -20,8 +20,9 @@ use crate::{
   contimg db migrate /data/old/products.sqlite3 --also /data/old/hdf5.sqlite3
   contimg db check /data/night && contimg db backup /data/night /safe/n.sqlite3
 
-DB is a database file, or a folder for the file products.sqlite3 in it. Exit codes: 0 done, 1 the database or \
-    some of the files cannot be read, 3 it cannot be written, 5 `check`: files that it names are not there.")]
+DB is a database file, or a folder for the file products.sqlite3 in it; a new name without an ending is a \
+    folder's. Exit codes: 0 done, 1 the database or some of the files cannot be read, 3 it cannot be written, 5 `check`: \
+    files that it names are not there.")]
 pub(crate) struct DbArgs {
     #[command(subcommand)]
     pub command: DbCommand,

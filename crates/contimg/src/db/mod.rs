@@ -40,9 +40,10 @@ pub(crate) fn run(args: &DbArgs) -> Result<ExitCode, Failure> {
     }
 }
 
-/// The file that a person means.
+/// The file that a person means: a folder is named, or will be, by what has no ending.
 pub(crate) fn database(given: &Path) -> PathBuf {
-    if given.is_dir() { given.join(NAME) } else { given.to_path_buf() }
+    let is_folder = given.is_dir() || (given.extension().is_none() && given.symlink_metadata().is_err());
+    if is_folder { given.join(NAME) } else { given.to_path_buf() }
 }
 
 /// A failure with the crate's hint.

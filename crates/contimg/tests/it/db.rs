@@ -1,6 +1,6 @@
 //! `contimg db`: from an empty folder to a checked, queried, copied database.
 
-use std::fs;
+use std::{fs, os::unix::fs::PermissionsExt};
 
 use fixtures::GroupSpec;
 
@@ -64,6 +64,26 @@ fn a_night_is_imported_queried_checked_and_copied() {
     let ended = work.run(&["db", "check", "night"]);
     assert_eq!(ended.code, Some(5), "{ended:?}");
     assert!(ended.stdout.contains("-image.fits (images.path)"), "{ended:?}");
+}
+
+/// As the pipeline's user makes it and everybody else looks at it.
+#[test]
+fn a_database_in_somebody_elses_folder_can_be_looked_at() {
+    let work = Work::with(&GroupSpec::tiny());
+    work.run(&["db", "import", "night", "input"]).expect(0);
+    fs::set_permissions(work.path().join("night"), fs::Permissions::from_mode(0o555)).expect("chmod");
+    let look = ["db", "query", "night", "subbands", "--json"];
+    let Some(ended) = work.unprivileged(&look) else { return };
+    assert_eq!(ended.expect(0).json(), work.run(&look).expect(0).json());
+    let check = work.unprivileged(&["db", "check", "night", "--json"]).expect("it ran before").expect(0);
+    assert_eq!(check.json()["whole"], true);
+    let import = work.unprivileged(&["db", "import", "night", "input"]).expect("it ran before");
+    import.expect(3).says("cannot be written").says("write-protected");
+    let names: Vec<_> =
+        fs::read_dir(work.path().join("night")).expect("a folder").flatten().map(|e| e.file_name()).collect();
+    // It is to be removed, also by a user who is not root.
+    fs::set_permissions(work.path().join("night"), fs::Permissions::from_mode(0o755)).expect("chmod");
+    assert_eq!(names, ["products.sqlite3"], "nothing was made there");
 }
 
 #[test]

@@ -78,6 +78,27 @@ impl Work {
         Ended::of(start(&mut self.contimg(args)).wait_with_output().expect("wait"))
     }
 
+    /// The program as a user without rights; `None` when this machine does not allow it.
+    pub(crate) fn unprivileged(&self, args: &[&str]) -> Option<Ended> {
+        let mut command = self.contimg([""; 0]);
+        let mut command = if rustix::process::geteuid().is_root() {
+            let mut wrapped = Command::new("setpriv");
+            wrapped.args(["--reuid=65534", "--clear-groups", PROGRAM]).current_dir(self.path());
+            wrapped.env("XDG_CACHE_HOME", self.path().join("cache")).env("RUST_BACKTRACE", "0");
+            let probe =
+                Command::new("setpriv").args(["--reuid=65534", "--clear-groups", PROGRAM, "--version"]).output();
+            if !probe.is_ok_and(|p| p.status.success()) {
+                eprintln!("skipped: this machine does not allow to run the program without root's rights");
+                return None;
+            }
+            wrapped
+        } else {
+            command.stdin(Stdio::null());
+            command
+        };
+        Some(Ended::of(start(command.args(args)).wait_with_output().expect("wait")))
+    }
+
     /// `contimg convert input --out out` with more arguments.
     pub(crate) fn convert(&self, args: &[&str]) -> Ended {
         self.run(&[&["convert", "input", "--out", "out"], args].concat())

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use fixtures::GroupSpec;
 
-use crate::program::{Ended, PROGRAM, Work, start, wait_for};
+use crate::program::{Ended, Work, start, wait_for};
 use crate::set;
 use crate::tally::{Tally, repetitions};
 
@@ -72,26 +72,6 @@ fn a_name_that_somebody_else_has() {
     work.run(&["convert", "input", "--out", "file"]).expect(3).says("file");
 }
 
-/// The program as a user without rights; `None` when this machine does not allow it.
-fn unprivileged(work: &Work, args: &[&str]) -> Option<Ended> {
-    let mut command = work.contimg([""; 0]);
-    let mut command = if rustix::process::geteuid().is_root() {
-        let mut wrapped = Command::new("setpriv");
-        wrapped.args(["--reuid=65534", "--clear-groups", PROGRAM]).current_dir(work.path());
-        wrapped.env("XDG_CACHE_HOME", work.path().join("cache")).env("RUST_BACKTRACE", "0");
-        let probe = Command::new("setpriv").args(["--reuid=65534", "--clear-groups", PROGRAM, "--version"]).output();
-        if !probe.is_ok_and(|p| p.status.success()) {
-            eprintln!("skipped: this machine does not allow to run the program without root's rights");
-            return None;
-        }
-        wrapped
-    } else {
-        command.stdin(std::process::Stdio::null());
-        command
-    };
-    Some(Ended::of(start(command.args(args)).wait_with_output().expect("wait")))
-}
-
 fn chmod(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("chmod");
 }
@@ -103,15 +83,15 @@ fn input_that_may_not_be_read() {
     fs::create_dir(work.out()).expect("mkdir");
     chmod(&work.out(), 0o777);
     chmod(&files[7], 0o000);
-    let Some(ended) = unprivileged(&work, &["convert", "input", "--out", "out"]) else { return };
+    let Some(ended) = work.unprivileged(&["convert", "input", "--out", "out"]) else { return };
     ended.expect(1).says("_sb07.hdf5").says("ermission denied").says("hint:");
     assert_eq!(work.names(), [""; 0]);
     // Its headers cannot be remembered here either; that is no reason to fail.
-    let plan = unprivileged(&work, &["plan", "input", "--json"]).expect("as before").expect(0).json();
+    let plan = work.unprivileged(&["plan", "input", "--json"]).expect("as before").expect(0).json();
     assert_eq!(plan["unreadable"].as_array().map(Vec::len), Some(1), "{plan:#}");
 
     chmod(&work.input(), 0o000);
-    let ended = unprivileged(&work, &["convert", "input", "--out", "out"]).expect("as before");
+    let ended = work.unprivileged(&["convert", "input", "--out", "out"]).expect("as before");
     chmod(&work.input(), 0o755);
     ended.expect(1).says("input").says("hint:");
 }
@@ -120,16 +100,16 @@ fn input_that_may_not_be_read() {
 fn output_that_may_not_be_written() {
     let work = Work::with(&GroupSpec::tiny());
     fs::create_dir(work.out()).expect("mkdir");
-    let Some(ended) = unprivileged(&work, &["convert", "input", "--out", "out"]) else { return };
+    let Some(ended) = work.unprivileged(&["convert", "input", "--out", "out"]) else { return };
     ended.expect(3).says("out").says("hint:");
-    unprivileged(&work, &["convert", "input", "--out", "out/new"])
+    work.unprivileged(&["convert", "input", "--out", "out/new"])
         .expect("as before")
         .expect(3)
         .says("out/new")
         .says("hint:");
     assert_eq!(work.names(), [""; 0]);
     chmod(&work.out(), 0o777);
-    unprivileged(&work, &["convert", "input", "--out", "out"]).expect("as before").expect(0);
+    work.unprivileged(&["convert", "input", "--out", "out"]).expect("as before").expect(0);
     set::check(&work.set()).expect("a whole set");
 }
 
