@@ -12,7 +12,8 @@
 //! [`recover`] finishes or undoes what a dead process left: every command calls it when it opens a set.
 //!
 //! Each column has a [`Generation`] that counts our changes and shows those of other programs. Flags have named versions
-//! ([`ColumnEdit::save_flags`], [`flag_versions`], [`restore_flags`]).
+//! ([`ColumnEdit::save_flags`], [`flag_versions`], [`restore_flags`]). With [`EditOptions::command`], the command that changed
+//! them gets a row in the set's HISTORY, in the same step.
 //!
 //! # Cost
 //!

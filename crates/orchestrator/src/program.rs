@@ -24,6 +24,8 @@ const LOOK: Duration = Duration::from_millis(40);
 const FIRST_LOOK: Duration = Duration::from_millis(15);
 /// The head hears of it so often.
 const TELL: Duration = Duration::from_millis(200);
+/// Whether the set is still this worker's is asked so often.
+const ASK: Duration = Duration::from_secs(2);
 /// What is kept of a program's output: its beginning in the log, and its end in the log and the record.
 const LOG_BYTES: u64 = 8 << 20;
 const TAIL_BYTES: usize = 64 << 10;
@@ -49,6 +51,8 @@ pub(crate) struct Programs<'a> {
     out: Option<&'a Path>,
     log: &'a Path,
     stop: &'a Arc<AtomicBool>,
+    is_lost: &'a dyn Fn() -> bool,
+    asked: Instant,
     used: &'a mut Used,
     deadline: Instant,
     told: Instant,
@@ -67,12 +71,12 @@ impl<'a> Programs<'a> {
         scratch: &'a Path,
         out: Option<&'a Path>,
         log: &'a Path,
-        stop: &'a Arc<AtomicBool>,
+        (stop, is_lost): (&'a Arc<AtomicBool>, &'a dyn Fn() -> bool),
         used: &'a mut Used,
     ) -> Self {
         let now = Instant::now();
         let deadline = now + Duration::try_from_secs_f64(job.limits.seconds).unwrap_or(Duration::from_secs(1 << 30));
-        Self { job, scratch, out, log, stop, used, deadline, told: now, group: None }
+        Self { job, scratch, out, log, stop, is_lost, asked: now, used, deadline, told: now, group: None }
     }
 
     /// Runs one program to its end.
@@ -190,6 +194,8 @@ impl<'a> Programs<'a> {
             }
             let reason = if self.stop.load(Ordering::Relaxed) {
                 (Class::Stopped, "the run was asked to stop".to_owned())
+            } else if self.has_lost_the_set() {
+                (Class::Stopped, "another attempt took this one's place".to_owned())
             } else if usage.memory > limits.memory {
                 let (took, given) = (crate::Bytes(usage.memory), crate::Bytes(limits.memory));
                 (Class::Memory, format!("its processes took {took} of memory and were given {given}"))
@@ -204,6 +210,14 @@ impl<'a> Programs<'a> {
             };
             return Ok(Ended::Because(reason.0, reason.1));
         }
+    }
+
+    fn has_lost_the_set(&mut self) -> bool {
+        if self.asked.elapsed() < ASK {
+            return false;
+        }
+        self.asked = Instant::now();
+        (self.is_lost)()
     }
 
     /// Whether the program ended because of the signal that asks this worker to stop: Slurm sends it to both at once, and

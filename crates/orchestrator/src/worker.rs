@@ -39,7 +39,7 @@ pub fn work(observer: &dyn Observe) -> ExitCode {
             writeln!(std::io::stderr(), "error: this is a worker process, which a run starts with a job on its stdin");
         return ExitCode::from(2);
     };
-    let employer = Employer { is_mine: &|| true, listens: true, post: None };
+    let employer = Employer { is_mine: &|| true, listens: true, is_lost: &|| false, post: None };
     let mut record = carry_out(&job, observer, &employer, None);
     // Being stopped says nothing about the set: what was known of it stays.
     if record.class() != Some(Class::Stopped) {
@@ -60,6 +60,8 @@ pub fn work(observer: &dyn Observe) -> ExitCode {
 pub(crate) struct Employer<'a> {
     /// Whether the set is still its own; asked before anything gets its name.
     pub(crate) is_mine: &'a dyn Fn() -> bool,
+    /// Whether another one certainly has the set by now; asked now and then while programs run.
+    pub(crate) is_lost: &'a dyn Fn() -> bool,
     /// A head on the same machine holds the other end of stdin, and the worker ends with it.
     pub(crate) listens: bool,
     /// The name of the attempt, where an earlier one that was given up may still run on another node: each then has a scratch
@@ -162,7 +164,7 @@ fn attempt(
     }
     let out = staged.as_ref().map(|staged| staged.path().to_owned()).or_else(|| job.product.clone());
     let log = layout.log(&job.set, &job.stage);
-    let mut programs = Programs::new(job, &scratch.path, out.as_deref(), &log, stop, used);
+    let mut programs = Programs::new(job, &scratch.path, out.as_deref(), &log, (stop, employer.is_lost), used);
     if !is_there {
         for check in &job.check_before {
             programs.run(check).map_err(|failure| of_check(failure, Class::Input))?;

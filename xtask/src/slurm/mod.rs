@@ -105,7 +105,8 @@ fn ensure(install: bool) -> Result<(), Problem> {
     Err(Problem::new(format!("apt-get could not install {packages}"), "its message is above; are you root?"))
 }
 
-/// Convert, flag in place, and a product of its own that takes long enough to be killed.
+/// Convert, flag in place, and a product of its own that takes long enough to be killed; then the sets that the database
+/// knows, as a stage of the whole night on a node sees them.
 const PLAN: &str = r#"
 [vars]
 ms = "{work}/ms/{set}.ms"
@@ -124,6 +125,14 @@ command = ["sh", "-c", "echo {set} >> {work}/ran; sleep {pause}; cat {ms}/table.
 reads = ["{ms}::DATA", "{ms}::FLAG"]
 product = "{work}/sums/{set}"
 memory = "64MiB"
+[[stage]]
+name = "census"
+scope = "night"
+command = ["sh", "-c", "\"$1\" db query \"$2\" sets --json > {scratch}/sets && grep -o '\"path\": *\"[^\"]*\"' {scratch}/sets > {out}/sets",
+    "{out}/", "{contimg}", "{work}/products.sqlite3"]
+reads = ["{work}/sums/{set}"]
+product = "{work}/census/all"
+memory = "128MiB"
 "#;
 
 struct Scene {

@@ -48,7 +48,7 @@ pub(super) fn judge(work: &Path, reference: &Path, program: &Path) -> Found {
         ran: fs::read_to_string(work.join("ran")).map_or(0, |text| text.lines().count()),
         ..Found::default()
     };
-    for folder in ["ms", "sums"] {
+    for folder in ["ms", "sums", "census"] {
         let (here, there) = (names(&work.join(folder)), names(&reference.join(folder)));
         if here != there {
             // What killed jobs left would be here, under hidden names.

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use gain_solve::Order;
+use gain_solve::{Order, Shape};
 
 use crate::calibrate::block::Columns;
 use crate::calibrate::set::View;
@@ -52,7 +52,7 @@ impl Route {
         let antennas = with_data.enumerate().map(|(number, antenna)| dense[antenna] = number).count();
         let cross = view.rows.iter().filter(|row| row.antennas[0] != row.antennas[1]);
         let order = Order::of_rows(antennas, cross.map(|row| row.antennas.map(|a| dense[usize::from(a)])));
-        let all = antennas * antennas.saturating_sub(1) / 2;
+        let all = Shape { antennas, receptors: 1, groups: 1 }.baselines();
         let with_rows = view.descriptions.iter().zip(view.has_rows()).filter(|(_, has_rows)| *has_rows);
         let values: usize = with_rows.map(|(d, _)| d.channels * d.receptors.len()).sum();
         let by_bytes = CHUNK_BYTES / (values * size_of::<casacore::Complex32>()).max(1);

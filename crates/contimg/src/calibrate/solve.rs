@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use cal_tables::CalTable;
+use gain_solve::Shape;
 use publish::{ManifestDraft, Overwrite, StageOptions, Staged};
 use serde_json::json;
 
@@ -125,7 +126,7 @@ fn references(args: &SolveArgs, view: &View) -> Result<Vec<usize>, Failure> {
 fn check_memory(args: &SolveArgs, view: &View) -> Result<(), Failure> {
     let antennas = view.with_data.iter().filter(|has| **has).count();
     let channels: usize = view.descriptions.iter().map(|d| d.channels * d.hands.len().max(1)).sum();
-    let averages = antennas * antennas.saturating_sub(1) / 2 * channels * 20;
+    let averages = Shape { antennas, receptors: 1, groups: channels }.bytes();
     // Known gains; DATA, MODEL_DATA, flags and weights of a run of rows for each thread; what is known of each row, and its place.
     let of_rows = view.rows.len() * (size_of::<crate::calibrate::set::RowKey>() + size_of::<u32>());
     let need = averages + BATCH_BYTES + 3 * RUN_BYTES * rayon::current_num_threads() + of_rows;

@@ -9,8 +9,8 @@
 //! - A *lease* for each set, `.night/slurm/sets/SET.json`: made by `link(2)`, which is atomic on every shared file system,
 //!   where `flock` is not. It names the attempt that has the set, and stays until the head has heard of its end. A head that
 //!   finds one takes that attempt over instead of submitting another.
-//! - A worker asks before it begins, before it publishes and before it writes its record whether the lease still names its
-//!   attempt, and whether its own claim on the attempt is the last one (a requeued job runs twice under one number). One that
+//! - A worker asks before it begins, every other second while it works, before it publishes and before it writes its record
+//!   whether the lease still names its attempt, and whether its own claim on the attempt is the last one (a requeued job runs twice under one number). One that
 //!   Slurm has given up, on a node that was only cut off, thus ends without a trace.
 //! - The last step of every product is a rename.
 //!

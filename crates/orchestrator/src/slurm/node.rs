@@ -112,9 +112,14 @@ impl Post {
         };
         let before = may(&mut job).err();
         let is_mine = || self.is_mine();
+        // What cannot be read says nothing.
+        let is_lost = || {
+            let lease = self.files.lease(&self.job.set);
+            lease.is_ok_and(|lease| lease.is_none_or(|lease| lease.attempt != self.attempt))
+        };
         let Attempted { wave, task } = &self.attempt;
         let post = Some(format!("{wave}-{task}-{}", self.claim.restart));
-        let employer = Employer { is_mine: &is_mine, listens: false, post };
+        let employer = Employer { is_mine: &is_mine, is_lost: &is_lost, listens: false, post };
         let mut record = worker::carry_out(&job, observer, &employer, before);
         if let Ok(outputs) = checksum::add(&record.outputs, &job.work) {
             record.outputs = outputs;

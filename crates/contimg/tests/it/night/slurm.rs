@@ -178,11 +178,11 @@ fn a_worker_on_a_node_that_was_cut_off_publishes_nothing() {
 #[test]
 fn a_worker_that_was_cut_off_takes_nothing_from_the_one_in_its_place() {
     // The first to run ends while the second one works; then the second one needs what it has put aside.
-    let script = "if mkdir {work}/first; then echo $PPID > {work}/first/worker; \
-        while ! test -e {work}/second; do sleep 0.01; done; echo old > {out}/x; \
-        else touch aside; touch {work}/second; worker=$(cat {work}/first/worker); \
+    let script = "case $PWD in *-0-0-0) echo $PPID > {work}/worker; \
+        while ! test -e {work}/second; do sleep 0.01; done; echo old > {out}/x ;; \
+        *) touch aside; touch {work}/second; worker=$(cat {work}/worker); \
         while grep -q '^State:.[^Z]' /proc/$worker/status 2> /dev/null; do sleep 0.01; done; \
-        test -e aside && echo {set} > {out}/x; fi";
+        test -e aside && echo {set} > {out}/x ;; esac";
     let cluster = Cluster::new("scratch", &[("a", script)]);
     cluster.ask("cut");
     let summary = cluster.summary(0);
@@ -191,6 +191,20 @@ fn a_worker_that_was_cut_off_takes_nothing_from_the_one_in_its_place() {
     cluster.is_whole(&["a"]);
     let left = fs::read_dir(cluster.night.folder().join(".night/scratch")).expect("list").count();
     assert_eq!(left, 0, "no scratch folder is left");
+}
+
+#[test]
+fn a_worker_that_was_cut_off_ends_what_it_runs() {
+    // The second one waits for the end of the first one's worker, which nobody tells that its node is given up.
+    let script = "case $PWD in *-0-0-0) echo $PPID > {work}/worker; sleep 1000 ;; \
+        *) n=0; while test $n -lt 3000 && grep -q '^State:.[^Z]' /proc/$(cat {work}/worker)/status; do sleep 0.01; n=$((n + 1)); done; \
+        test $n -lt 3000 && echo {set} > {out}/x ;; esac";
+    let cluster = Cluster::new("ends", &[("a", script)]);
+    cluster.ask("cut");
+    let summary = cluster.summary(0);
+    assert_eq!(summary["attempts"], 2, "{summary:#}");
+    cluster.is_quiet();
+    cluster.is_whole(&["a"]);
 }
 
 #[test]
