@@ -93,11 +93,9 @@ impl Failure {
 fn hint_of(error: &std::io::Error) -> Option<&'static str> {
     use std::io::ErrorKind;
     match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            Some("free some space there, or choose another place with --out")
-        }
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Some("free some space there, or choose another place"),
         ErrorKind::PermissionDenied => Some("check who owns it and its permissions, or choose another place"),
-        ErrorKind::ReadOnlyFilesystem => Some("the file system is mounted read-only; choose another place with --out"),
+        ErrorKind::ReadOnlyFilesystem => Some("the file system is mounted read-only; choose another place"),
         ErrorKind::NotADirectory | ErrorKind::AlreadyExists => {
             Some("something else has that name; choose another place")
         }
