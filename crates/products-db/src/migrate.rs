@@ -119,6 +119,10 @@ pub fn migrate_into(path: &Path, into: &Path, others: &[PathBuf]) -> Result<Migr
     // The pages of a file that nobody else knows can be made larger; not those of one that is in use.
     temporary.fill("giving it larger pages", |copy| {
         copy.pragma_update_and_check(None, "journal_mode", "delete", |row| row.get::<_, String>(0))?;
+        // A file that has such pages need not be written once more.
+        if copy.pragma_query_value(None, "page_size", |row| row.get::<_, i64>(0))? == PAGE_BYTES {
+            return Ok(());
+        }
         copy.pragma_update(None, "page_size", PAGE_BYTES)?;
         copy.execute_batch("VACUUM")
     })?;

@@ -44,7 +44,13 @@ fn healthy(path: &Path) {
         .expect("rows");
 }
 
+/// Bytes of a page: the header's bytes 16 and 17 (<https://sqlite.org/fileformat.html>, section 1.3.2).
+fn page_bytes(healthy: &[u8]) -> usize {
+    usize::from(u16::from_be_bytes([healthy[16], healthy[17]]))
+}
+
 fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
+    let page_bytes = page_bytes(bytes);
     match random.next(6) {
         // The header, which says how large everything is.
         0 => {
@@ -53,7 +59,7 @@ fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
         }
         // A page's header and the places of its cells.
         1 => {
-            let page = random.next(bytes.len() / 8192).max(1) * 8192;
+            let page = random.next(bytes.len() / page_bytes).max(1) * page_bytes;
             for _ in 0..1 + random.next(4) {
                 let at = (page + random.next(64)).min(bytes.len() - 1);
                 bytes[at] = random.next(256) as u8;
@@ -65,13 +71,13 @@ fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
         }
         // One page in the place of another.
         3 => {
-            let pages = bytes.len() / 8192;
-            let (from, to) = (random.next(pages) * 8192, random.next(pages) * 8192);
-            bytes.copy_within(from..from + 8192, to);
+            let pages = bytes.len() / page_bytes;
+            let (from, to) = (random.next(pages) * page_bytes, random.next(pages) * page_bytes);
+            bytes.copy_within(from..from + page_bytes, to);
         }
         // The schema's text.
         4 => {
-            let at = 100 + random.next(8092);
+            let at = 100 + random.next(page_bytes - 100);
             bytes[at] = random.next(256) as u8;
         }
         _ => {
@@ -123,6 +129,7 @@ fn mutated_databases() {
     healthy(&ours);
     layouts::c1_products(&old, "/stage");
     let healthy = [std::fs::read(&ours).expect("a file"), std::fs::read(&old).expect("a file")];
+    assert_eq!(healthy.each_ref().map(|bytes| page_bytes(bytes)), [16_384, 4_096], "ours, the original's");
     let mut random = Random(0x2545_f491_4f6c_dd1d);
     let (mut fine, mut refused) = (0u64, 0u64);
     for i in 0..mutations {

@@ -247,7 +247,8 @@ fn calibration() {
     drop((writer, reader));
     let mut bytes = std::fs::read(&path).expect("a file");
     // The pages with the images' names, and not those with the schema.
-    let damaged = bytes.chunks_mut(8192).filter(|page| page.windows(11).any(|w| w == b"-image.fits"));
+    let page_bytes = usize::from(u16::from_be_bytes([bytes[16], bytes[17]]));
+    let damaged = bytes.chunks_mut(page_bytes).filter(|page| page.windows(11).any(|w| w == b"-image.fits"));
     damaged.for_each(|page| page.fill(0xff));
     std::fs::write(&path, bytes).expect("room");
     let reader = Reader::open(&path).expect("the schema is fine");

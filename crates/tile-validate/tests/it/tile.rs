@@ -59,7 +59,7 @@ impl Tile {
                 card("BPA", "20."),
                 card("BUNIT", "'JY/BEAM'"),
                 card("RADESYS", "'ICRS'"),
-                card("DATE-OBS", &format!("'2026-01-25T00:{:02}:19.0'", 5 * index)),
+                card("DATE-OBS", &format!("'2026-01-25T{:02}:{:02}:19.0'", index / 12, index % 12 * 5)),
             ],
             noise: 1e-3,
             peak: 0.2,
