@@ -77,7 +77,7 @@ pub use layout::Layout;
 pub use lock::holders;
 pub use plan::{AllCores, Cores, DataSet, NIGHT, Plan, RunLimits, Scope, Stage, is_plain_name};
 pub use program::disk_bytes;
-pub use record::{Attempt, Record, State, read_all};
+pub use record::{Attempt, Record, State, read_all, write_state};
 pub use resource::{FilesOnly, Observe, Resource, Signatures, of_path};
 pub use retire::{Retired, finish_retiring, is_retiring, recall, retire, retired};
 pub use size::{Bytes, Seconds};

@@ -150,12 +150,16 @@ impl Record {
     /// It is not forced to disk: products are, and a record that a power cut took is made again from them.
     pub(crate) fn write(&self, path: &Path) -> Result<(), Error> {
         let text = serde_json::to_vec(self).map_err(|source| Error::State { path: path.to_owned(), source })?;
-        write_whole(path, &text)
+        write_state(path, &text)
     }
 }
 
-/// Writes a file of the state through a temporary name.
-pub(crate) fn write_whole(path: &Path, text: &[u8]) -> Result<(), Error> {
+/// Writes a file of a night's state through a temporary name, so that it is there whole or as it was before.
+///
+/// # Errors
+///
+/// When it cannot be written.
+pub fn write_state(path: &Path, text: &[u8]) -> Result<(), Error> {
     write_through(path, text, false)
 }
 
@@ -229,7 +233,7 @@ mod tests {
                 let path = &path;
                 scope.spawn(move || {
                     for _ in 0..50 {
-                        write_whole(path, &[writer; 4096]).expect("write");
+                        write_state(path, &[writer; 4096]).expect("write");
                         let text = fs::read(path).expect("read");
                         assert_eq!((text.len(), text.iter().all(|byte| *byte == text[0])), (4096, true), "whole");
                     }

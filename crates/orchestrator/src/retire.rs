@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::lock::{Asked, SetLock};
-use crate::record::write_whole;
+use crate::record::write_state;
 
 /// What was removed of a set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,7 +36,7 @@ pub fn retire(layout: &Layout, set: &str, retired: &Retired) -> Result<bool, Err
     let Asked::Held(_lock) = SetLock::ask(&layout.lock(set), &me)? else { return Ok(false) };
     let mark = layout.retired(set);
     let text = serde_json::to_vec(retired).map_err(|source| Error::State { path: mark.clone(), source })?;
-    write_whole(&mark, &text)?;
+    write_state(&mark, &text)?;
     for product in &retired.products {
         let path = layout.work().join(product);
         let going = going(&path);

@@ -30,8 +30,9 @@ pub(crate) use set::selected_fields;
 use self::pass::{Comparison, Destination, Pass, Passed};
 use self::residual::Tally;
 use self::set::{Set, of_table};
-use self::sky::{Sky, counted};
+use self::sky::Sky;
 use crate::failure::{Class, Failure};
+use crate::notation::count;
 use crate::opening::edit_options;
 use crate::output::{errln, outln};
 use crate::size::Bytes;
@@ -346,7 +347,7 @@ impl Report {
             outln!("  sky          {}", self.origins.join(", "));
             outln!(
                 "  model        {} {} {}: {} of {} rows, {:.1} million visibilities, {} field{}",
-                counted(self.components),
+                count(self.components, "component"),
                 self.verb,
                 self.column,
                 self.passed.rows,

@@ -8,6 +8,7 @@ use calib_model::{Beam, Caching, Component, Direction, Frame, Options, Position,
 use super::args::SkyArgs;
 use super::{catalogue, component_list};
 use crate::failure::{Class, Failure};
+use crate::notation::count;
 
 /// Source lists are text; nobody writes longer ones.
 const LONGEST_LIST: u64 = 1 << 30;
@@ -36,17 +37,17 @@ impl Sky {
         let (mut components, mut origins) = (Vec::new(), Vec::new());
         for path in &args.sky {
             let found = if path.is_dir() { component_list::read(path)? } else { list(path)? };
-            origins.push(format!("{} from {}", counted(found.len()), path.display()));
+            origins.push(format!("{} from {}", count(found.len(), "component"), path.display()));
             components.extend(found);
         }
         if !args.source.is_empty() {
-            origins.push(format!("{} from --source", counted(args.source.len())));
+            origins.push(format!("{} from --source", count(args.source.len(), "component")));
             components.extend(args.source.iter().map(|source| source.0.clone()));
         }
         if let Some(path) = &args.db {
             let around = args.around.map(|at| at.0);
             let found = catalogue::sources(args, path, around.as_ref().map_or(centres, std::slice::from_ref))?;
-            origins.push(format!("{} from {}", counted(found.len()), path.display()));
+            origins.push(format!("{} from {}", count(found.len(), "component"), path.display()));
             components.extend(found);
         }
         // The numbers are checked before any set is touched.
@@ -75,10 +76,6 @@ impl Sky {
         self.predictors.push((frame, predictor));
         Ok(&self.predictors.last().expect("because it was just pushed").1)
     }
-}
-
-pub(crate) fn counted(n: usize) -> String {
-    format!("{n} component{}", if n == 1 { "" } else { "s" })
 }
 
 pub(crate) fn of_model(error: &calib_model::Error) -> Failure {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use cal_tables::Kind;
-use orchestrator::{Record, Stage, State, read_all};
+use orchestrator::{Record, Resource, Stage, State, read_all};
 use products_db::{CalTable, CalibrationApplied, MsRow, Writer};
 
 use super::{WorkArgs, ledger::DATABASE, observe::short_hash, of, request::Request};
@@ -65,7 +65,7 @@ impl<'a> Known<'a> {
         let mut known = Self::default();
         for record in records.iter().filter(|record| record.state == State::Done) {
             for key in record.outputs.keys() {
-                let Some((set, column)) = key.split_once("::") else {
+                let Resource::Column { set, column } = Resource::parse(key) else {
                     known.writers.insert(key, record);
                     known.images.extend(images_in(&work.join(key))?);
                     continue;
@@ -118,7 +118,10 @@ fn calibration(
     let row = writer.by_path::<MsRow>(&[set]).map_err(failed)?.into_iter().next().flatten().unwrap_or_default();
     let last = record.attempts.last();
     let applied_at = last.map(|attempt| attempt.started_unix_s + attempt.seconds);
-    let is_table = |key: &&String| !key.contains("::") && work.join(key.as_str()).join("table.dat").is_file();
+    let is_table = |key: &&String| match Resource::parse(key) {
+        Resource::Path(path) => work.join(path).join("table.dat").is_file(),
+        Resource::Column { .. } => false,
+    };
     // In the order in which they were named: that is the order in which they were applied.
     let command = record.command.join(" ");
     let mut tables: Vec<&String> = record.inputs.keys().filter(is_table).collect();

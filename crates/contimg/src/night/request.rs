@@ -116,14 +116,8 @@ impl Request {
     }
 
     pub(super) fn write(&self, layout: &Layout) -> Result<(), Failure> {
-        let path = layout.request();
-        let failed = |e: &std::io::Error| Failure::io(Class::Output, format!("cannot write {}", path.display()), e);
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(|e| failed(&e))?;
-        }
-        let text = serde_json::to_vec_pretty(self).map_err(|e| failed(&e.into()))?;
-        let temporary = path.with_extension(format!("tmp-{}", std::process::id()));
-        fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, &path)).map_err(|e| failed(&e))
+        let text = serde_json::to_vec_pretty(self).map_err(|e| Failure::of(Class::Output, &e))?;
+        orchestrator::write_state(&layout.request(), &text).map_err(|e| of(&e))
     }
 
     /// Gives the run another memory budget from now on.

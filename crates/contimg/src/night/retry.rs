@@ -1,10 +1,6 @@
 //! `contimg retry`: another chance for sets that failed.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    process::ExitCode,
-};
+use std::{collections::BTreeSet, fs, process::ExitCode};
 
 use clap::Args;
 use orchestrator::{Record, State, read_all};
@@ -14,7 +10,7 @@ use super::{
     request::Request,
     run::{exit_code, go, report},
     show::Show,
-    status::Goal,
+    status::{Goal, by_set},
 };
 use crate::{
     failure::{Class, Failure},
@@ -70,10 +66,7 @@ pub(crate) fn run(args: &RetryArgs) -> Result<ExitCode, Failure> {
         return Err(Failure::new(Class::Usage, format!("--stage {stage}: the plan has no such stage"))
             .hint(format!("it has {}", goal.names().join(", "))));
     }
-    let mut records: BTreeMap<String, Vec<Record>> = BTreeMap::new();
-    for record in read_all(&layout).map_err(|e| of(&e))? {
-        records.entry(record.set.clone()).or_default().push(record);
-    }
+    let records = by_set([], read_all(&layout).map_err(|e| of(&e))?);
     let done: Vec<String> = records
         .iter()
         .filter(|(set, records)| request.wants(set) && goal.state(set, records, None) == "done")

@@ -32,13 +32,7 @@ pub(crate) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
     let layout = args.work.layout()?;
     let goal = Goal::of(&layout)?;
     let stages = goal.names();
-    let mut sets: BTreeMap<String, Vec<Record>> = BTreeMap::new();
-    for set in known_sets(&journal::read(&layout)?) {
-        sets.insert(set, Vec::new());
-    }
-    for record in read_all(&layout).map_err(|e| of(&e))? {
-        sets.entry(record.set.clone()).or_default().push(record);
-    }
+    let sets = by_set(known_sets(&journal::read(&layout)?), read_all(&layout).map_err(|e| of(&e))?);
     let retired = orchestrator::retired(&layout).map_err(|e| of(&e))?;
     let held: BTreeMap<String, String> = orchestrator::holders(&layout).map_err(|e| of(&e))?.into_iter().collect();
     if args.json {
@@ -80,7 +74,7 @@ pub(crate) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
         let holder = held.get(set).map_or_else(String::new, |holder| format!("; {holder} works on it"));
         outln!("{set}: {now}: {}{holder}", words.join(", "));
     }
-    let peak = read_all(&layout).map_err(|e| of(&e))?.iter().map(Record::peak_memory).max().unwrap_or(0);
+    let peak = sets.values().flatten().map(Record::peak_memory).max().unwrap_or(0);
     let text: Vec<String> = counts.iter().map(|(state, n)| format!("{n} {state}")).collect();
     let number = sets.keys().filter(|set| *set != NIGHT).count();
     outln!("{}: {}; largest stage {}", count(number, "set"), text.join(", "), Bytes(peak));
@@ -94,6 +88,18 @@ pub(super) fn known_sets(journal: &[journal::Entry]) -> Vec<String> {
         _ => None,
     });
     found.flatten().cloned().collect()
+}
+
+/// The records of each set; none of those that are only known.
+pub(super) fn by_set(
+    known: impl IntoIterator<Item = String>,
+    records: impl IntoIterator<Item = Record>,
+) -> BTreeMap<String, Vec<Record>> {
+    let mut sets: BTreeMap<String, Vec<Record>> = known.into_iter().map(|set| (set, Vec::new())).collect();
+    for record in records {
+        sets.entry(record.set.clone()).or_default().push(record);
+    }
+    sets
 }
 
 /// Records in the plan's order; those of stages that the plan has no more come last.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::Args;
-use orchestrator::{Layout, State, read_all};
+use orchestrator::{Layout, Resource, State, read_all};
 use publish::{Level, Status};
 use rayon::prelude::*;
 use serde_json::json;
@@ -55,12 +55,11 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<ExitCode, Failure> {
         .map_err(|e| Failure::io(Class::Input, format!("cannot list {}", layout.work().display()), &e))?;
     names.sort();
     let level = if args.sizes { Level::Sizes } else { Level::Checksums };
-    let found: Vec<Found> = names
+    let mut found: Vec<Found> = names
         .into_par_iter()
         .map(|path| look(&path, level))
         .collect::<Result<_, publish::Error>>()
         .map_err(|e| of_publish(&e))?;
-    let mut found = found;
     found.extend(lost(&layout, &found)?);
     let bad = found.iter().filter(|product| !product.differences.is_empty()).count();
     if args.json {
@@ -93,8 +92,10 @@ fn lost(layout: &Layout, found: &[Found]) -> Result<Vec<Found>, Failure> {
         if record.state != State::Done || retired.contains(&record.set) {
             continue;
         }
-        let names = record.outputs.keys().map(|key| key.split_once("::").map_or(key.as_str(), |(set, _)| set));
-        lost.extend(names.map(|name| layout.work().join(name)).filter(|path| !path.exists()));
+        let products = record.outputs.keys().map(|key| match Resource::parse(key) {
+            Resource::Path(path) | Resource::Column { set: path, .. } => layout.work().join(path),
+        });
+        lost.extend(products.filter(|path| !path.exists()));
     }
     lost.retain(|path| found.iter().all(|product| product.path != *path));
     let missing = |path| Found { path, bytes: 0, state: "missing", differences: vec!["a stage made it".to_owned()] };

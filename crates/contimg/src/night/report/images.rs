@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use orchestrator::{Record, State};
+use orchestrator::{Record, Resource, State};
 use report::Picture;
 use serde_json::Value;
 use tile_validate::{FitsCache, Report, Rules};
@@ -27,7 +27,7 @@ impl Images {
     pub(super) fn of(work: &Path, records: &[Record], no_cache: bool) -> Result<Option<Self>, Failure> {
         let mut paths: Vec<(PathBuf, &str)> = Vec::new();
         for record in records.iter().filter(|record| record.state == State::Done) {
-            for key in record.outputs.keys().filter(|key| !key.contains("::")) {
+            for key in record.outputs.keys().filter(|key| matches!(Resource::parse(key), Resource::Path(_))) {
                 let found = images_in(&work.join(key))?;
                 paths.extend(found.into_iter().filter(|path| is_image(path)).map(|path| (path, record.set.as_str())));
             }

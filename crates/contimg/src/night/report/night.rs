@@ -6,7 +6,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use orchestrator::{Layout, Record, State, read_all};
+use orchestrator::{Layout, Record, Resource, State, read_all};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -65,12 +65,7 @@ impl Night {
         let records = read_all(layout).map_err(|e| of(&e))?;
         let entries = journal::read(layout)?;
         let held: BTreeMap<String, String> = orchestrator::holders(layout).map_err(|e| of(&e))?.into_iter().collect();
-        let mut by_set: BTreeMap<String, Vec<Record>> =
-            status::known_sets(&entries).into_iter().map(|set| (set, Vec::new())).collect();
-        for record in &records {
-            by_set.entry(record.set.clone()).or_default().push(record.clone());
-        }
-        let sets = by_set
+        let sets = status::by_set(status::known_sets(&entries), records.clone())
             .into_iter()
             .map(|(set, records)| {
                 let state = goal.state(&set, &records, held.get(&set));
@@ -139,8 +134,10 @@ fn measurement_sets(layout: &Layout, records: &[Record]) -> Vec<(String, PathBuf
     let mut sets = BTreeMap::new();
     for record in records.iter().filter(|record| record.state == State::Done) {
         for key in record.outputs.keys() {
-            if let Some((path, "FLAG")) = key.split_once("::") {
-                sets.insert(layout.work().join(path), record.set.clone());
+            if let Resource::Column { set, column } = Resource::parse(key)
+                && column == "FLAG"
+            {
+                sets.insert(layout.work().join(set), record.set.clone());
             }
         }
     }
