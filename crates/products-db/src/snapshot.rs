@@ -8,12 +8,14 @@
 //! be opened in the database's place, the files that the next one needs are there, too.
 
 use std::{
-    fs::{self, DirBuilder},
+    fs::{self, Permissions},
     io,
-    os::unix::fs::{DirBuilderExt, MetadataExt},
+    os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
+
+use tempfile::TempDir;
 
 use crate::{Error, Result};
 
@@ -26,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The copy, in a folder of its own that is removed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
-    folder: PathBuf,
+    folder: TempDir,
 }
 
 impl Snapshot {
@@ -34,16 +36,15 @@ impl Snapshot {
     pub(crate) fn of(path: &Path) -> Result<Self> {
         let cannot =
             |source| Error::Io { path: path.to_path_buf(), doing: "cannot copy it to read it elsewhere", source };
-        let nanos = UNIX_EPOCH.elapsed().map_or(0, |t| t.as_nanos());
-        let folder = std::env::temp_dir().join(format!("products-db-{}-{nanos}", std::process::id()));
         // Nobody else's to read: the copy has lost the permissions of the original.
-        DirBuilder::new().mode(0o700).create(&folder).map_err(cannot)?;
-        let snapshot = Self { folder };
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("products-db-").permissions(Permissions::from_mode(0o700));
+        let snapshot = Self { folder: builder.tempdir().map_err(cannot)? };
         let pairs = [(path.to_path_buf(), snapshot.path()), (log_of(path), log_of(&snapshot.path()))];
+        let stamps = || pairs.iter().map(|(from, _)| stamp(from)).collect::<io::Result<Vec<_>>>().map_err(cannot);
         let begun = Instant::now();
         loop {
-            let before = pairs.each_ref().map(|(from, _)| stamp(from)).into_iter().collect::<io::Result<Vec<_>>>();
-            let before = before.map_err(cannot)?;
+            let before = stamps()?;
             if before.iter().flatten().all(|stamp| stamp.is_settled()) {
                 for ((from, to), there) in pairs.iter().zip(&before) {
                     match there {
@@ -53,8 +54,7 @@ impl Snapshot {
                         None => {}
                     }
                 }
-                let after = pairs.each_ref().map(|(from, _)| stamp(from)).into_iter().collect::<io::Result<Vec<_>>>();
-                if after.map_err(cannot)? == before {
+                if stamps()? == before {
                     return Ok(snapshot);
                 }
             }
@@ -67,14 +67,7 @@ impl Snapshot {
     }
 
     pub(crate) fn path(&self) -> PathBuf {
-        self.folder.join("snapshot.sqlite3")
-    }
-}
-
-impl Drop for Snapshot {
-    fn drop(&mut self) {
-        // What cannot be removed lies in the folder for temporary files, which the system clears.
-        let _ = fs::remove_dir_all(&self.folder);
+        self.folder.path().join("snapshot.sqlite3")
     }
 }
 
@@ -132,7 +125,7 @@ mod tests {
         let found = reader.groups(&[name]).expect("a look-up");
         assert!(found[0].is_some());
         assert_eq!(reader.path(), path.canonicalize().expect("a path"), "messages name the original");
-        let copy = reader.snapshot.as_ref().map(|snapshot| snapshot.folder.clone()).expect("a folder");
+        let copy = reader.snapshot.as_ref().map(|snapshot| snapshot.folder.path().to_owned()).expect("a folder");
         assert!(copy.is_dir());
         drop(reader);
         assert!(!copy.exists());
