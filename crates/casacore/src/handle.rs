@@ -54,6 +54,15 @@ pub(crate) struct Handle {
 // `Entry::turn` orders the calls of several handles.
 unsafe impl Send for Handle {}
 
+/// A function of the shim that gives what is in a column's rows as bytes.
+type BufferOfRows = unsafe extern "C" fn(
+    *mut sys::Table,
+    *const std::ffi::c_char,
+    usize,
+    *const sys::Rows,
+    *mut *mut sys::Buffer,
+) -> *mut sys::Error;
+
 /// Where to read or write: rows and the part of each cell, in casacore's order of axes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place<'a> {
@@ -456,16 +465,7 @@ impl Handle {
     }
 
     pub(crate) fn get_records<R>(&self, place: &Place<'_>, read: impl FnOnce(&[u8]) -> Option<R>) -> Result<R> {
-        let (name, length) = text!(place.column);
-        let rows = place.rows();
-        self.call_for(
-            About::column("read the column", place.column),
-            |table, out| {
-                // SAFETY: as in `describe`; `place` outlives the call.
-                unsafe { sys::cct_column_get_records(table, name, length, &rows, out) }
-            },
-            read,
-        )
+        self.buffer_of_rows("read the column", sys::cct_column_get_records, place, read)
     }
 
     /// Writes strings, each a length and its bytes.
@@ -501,13 +501,24 @@ impl Handle {
     }
 
     pub(crate) fn shapes<R>(&self, place: &Place<'_>, read: impl FnOnce(&[u8]) -> Option<R>) -> Result<R> {
+        self.buffer_of_rows("read the cells' shapes", sys::cct_column_shapes, place, read)
+    }
+
+    /// What one of the shim's functions of a column and rows gives; all of this form ask the same of their arguments.
+    fn buffer_of_rows<R>(
+        &self,
+        action: &'static str,
+        function: BufferOfRows,
+        place: &Place<'_>,
+        read: impl FnOnce(&[u8]) -> Option<R>,
+    ) -> Result<R> {
         let (name, length) = text!(place.column);
         let rows = place.rows();
         self.call_for(
-            About::column("read the cells' shapes", place.column),
+            About::column(action, place.column),
             |table, out| {
-                // SAFETY: as in `describe`; `place` outlives the call.
-                unsafe { sys::cct_column_shapes(table, name, length, &rows, out) }
+                // SAFETY: as in `describe`; `function` is one of the shim's, and `place` outlives the call.
+                unsafe { function(table, name, length, &rows, out) }
             },
             read,
         )

@@ -137,13 +137,9 @@ impl<V> Cache<V> {
     pub fn get_or_read<E>(
         &self,
         key: &Key,
-        mut read: impl FnMut(&mut Tracker<'_>) -> Result<V, E>,
+        read: impl FnMut(&mut Tracker<'_>) -> Result<V, E>,
     ) -> Result<Arc<V>, LookUpError<E>> {
-        self.look_up(key, |key| {
-            let mut tracker = Tracker::new(key);
-            let outcome = read(&mut tracker);
-            (outcome, tracker.finish())
-        })
+        self.look_up(key, |key| Tracker::new(key), read)
     }
 
     /// The same for a `read` that names its files, as nearly every one does: without the `stat` of the key's own path that
@@ -154,26 +150,23 @@ impl<V> Cache<V> {
     pub fn get_or_read_named<E>(
         &self,
         key: &Key,
-        mut read: impl FnMut(&mut Tracker<'_>) -> Result<V, E>,
+        read: impl FnMut(&mut Tracker<'_>) -> Result<V, E>,
     ) -> Result<Arc<V>, LookUpError<E>> {
-        self.look_up(key, |key| {
-            let mut tracker = Tracker::named(key);
-            let outcome = read(&mut tracker);
-            (outcome, tracker.finish())
-        })
+        self.look_up(key, |key| Tracker::named(key), read)
     }
 
-    /// `read` gives what came out, and the files that it was read from.
+    /// `track` makes the tracker of each reading.
     fn look_up<E>(
         &self,
         key: &Key,
-        mut read: impl FnMut(&Key) -> (Result<V, E>, Found),
+        track: fn(&Key) -> Tracker<'_>,
+        mut read: impl FnMut(&mut Tracker<'_>) -> Result<V, E>,
     ) -> Result<Arc<V>, LookUpError<E>> {
         let asked = Instant::now();
         loop {
             let entry = match self.shelf.get_value_or_guard(key, None) {
                 GuardResult::Value(entry) => entry,
-                GuardResult::Guard(guard) => return self.fill(key, guard, self.journal.reason(key), &mut read),
+                GuardResult::Guard(guard) => return self.fill(key, guard, self.journal.reason(key), track, &mut read),
                 GuardResult::Timeout => continue,
             };
             let reason = match entry.check(asked) {
@@ -190,7 +183,7 @@ impl<V> Cache<V> {
             });
             match replaced {
                 EntryResult::Replaced(guard, _) | EntryResult::Vacant(guard) => {
-                    return self.fill(key, guard, reason, &mut read);
+                    return self.fill(key, guard, reason, track, &mut read);
                 }
                 EntryResult::Retained(()) | EntryResult::Removed(..) | EntryResult::Timeout => {}
             }
@@ -268,7 +261,8 @@ impl<V> Cache<V> {
         key: &Key,
         guard: Guard<'_, V>,
         mut because: Reason,
-        read: &mut impl FnMut(&Key) -> (Result<V, E>, Found),
+        track: fn(&Key) -> Tracker<'_>,
+        read: &mut impl FnMut(&mut Tracker<'_>) -> Result<V, E>,
     ) -> Result<Arc<V>, LookUpError<E>> {
         match self.fetch(key) {
             Some(Ok(mut entry)) => {
@@ -287,7 +281,9 @@ impl<V> Cache<V> {
             let epoch = self.epoch.load(Ordering::SeqCst);
             let (began, clock) = (Instant::now(), FileTime::now());
             self.counters.reads.add();
-            let (outcome, found) = read(key);
+            let mut tracker = track(key);
+            let outcome = read(&mut tracker);
+            let found = tracker.finish();
             match (outcome, found.first_change()) {
                 (Ok(value), None) => {
                     let settled =
