@@ -179,15 +179,18 @@ mod tests {
                     }
                 }
             });
-            let mut seen = Vec::new();
-            for _ in 0..60 {
+            let look_up = || -> Vec<Option<i64>> {
                 let found: Vec<Option<Image>> = reader.by_path(&paths).expect("a look-up");
-                let values: Vec<Option<i64>> = found.iter().flatten().map(|image| image.imsize_x).collect();
+                found.iter().flatten().map(|image| image.imsize_x).collect()
+            };
+            let all: Vec<_> = (0..60).map(|_| look_up()).collect();
+            // Before anything is asserted: the writer would go on for ever.
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            for values in &all {
                 assert_eq!(values.len(), ends.len());
                 assert!(values.iter().all(|value| *value == values[0]), "{values:?}");
-                seen.push(values[0]);
             }
-            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            let seen: Vec<_> = all.iter().map(|values| values[0]).collect();
             assert!(seen.first() != seen.last(), "the writer wrote meanwhile: {seen:?}");
         });
     }
