@@ -23,6 +23,7 @@ mod output;
 mod plan;
 mod progress;
 mod protocol;
+mod selection;
 mod size;
 mod supervise;
 mod survey;

@@ -11,7 +11,7 @@ use crate::{
     notation::count,
     output::outln,
     size::Bytes,
-    survey::{self, Candidate, iso},
+    survey::{self, Candidate, utc},
 };
 
 /// Groups shown at each end of a long list.
@@ -43,7 +43,8 @@ pub(crate) fn run(args: &PlanArgs) -> Result<ExitCode, Failure> {
             .map(|(g, refusal)| {
                 json!({
                     "name": g.name,
-                    "first_time": iso(g.group.first_time),
+                    "first_time": utc(g.group.first_time),
+                    "last_time": utc(g.group.last_time),
                     "first_time_jd": g.group.first_time,
                     "last_time_jd": g.group.last_time,
                     "files": g.files,

@@ -240,11 +240,15 @@ fn name_of(group: &Group) -> String {
     }
 }
 
-/// A Julian date as `2026-01-25T00:05:19`, UTC.
+/// A Julian date as `2026-01-25T00:05:19`, UTC, as files' names have it.
 pub(crate) fn iso(jd: JulianDate) -> String {
+    utc(jd).map_or_else(|| format!("JD{:.5}", jd.0), |text| text.trim_end_matches('Z').to_owned())
+}
+
+/// A Julian date as `2026-01-25T00:05:19Z`, as other programs read it; nothing outside of the calendar.
+pub(crate) fn utc(jd: JulianDate) -> Option<String> {
     let seconds = ((jd.0 - 2_440_587.5) * 86_400.0).round() as i64;
-    jiff::Timestamp::from_second(seconds)
-        .map_or_else(|_| format!("JD{:.5}", jd.0), |t| t.to_string().trim_end_matches('Z').to_owned())
+    jiff::Timestamp::from_second(seconds).ok().map(|time| time.to_string())
 }
 
 impl Candidate {

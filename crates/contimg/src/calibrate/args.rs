@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use crate::isolate::LimitArgs;
-use crate::model::Ranges;
+use crate::selection::Ranges;
 use crate::size::Bytes;
 
 #[derive(Debug, Args)]

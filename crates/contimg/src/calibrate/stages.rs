@@ -15,7 +15,7 @@ use crate::calibrate::route::{self, Room, Route};
 use crate::calibrate::set::View;
 use crate::calibrate::tables;
 use crate::failure::{Class, Failure};
-use crate::model::selected_fields;
+use crate::selection;
 
 /// Beyond so many standard deviations a visibility has no weight.
 const CUTOFF: f64 = 5.0;
@@ -212,7 +212,7 @@ impl Work<'_> {
 
     fn plan<'b>(&'b self, stage: Stage, known: &[Loaded]) -> Result<Plan<'b>, Failure> {
         let (view, args) = (self.view, self.args);
-        let fields = selected_fields(&view.subtables, args.field.as_deref(), &view.path)?;
+        let fields = selection::fields(&view.subtables, args.field.as_deref(), &view.path)?;
         let is_field = |field: i32| usize::try_from(field).is_ok_and(|id| fields.get(id) == Some(&true));
         let is_scan = |scan: i32| {
             args.scan.as_ref().is_none_or(|scans| u64::try_from(scan).is_ok_and(|scan| scans.contains(scan)))

@@ -1,10 +1,16 @@
 //! Which rows belong to one baseline and window, in order of time, and which of these are looked at together.
 
-use std::{collections::HashMap, ops::Range, path::Path, str::FromStr};
+use std::{collections::HashMap, path::Path};
 
 use ms_columns::Input;
+use ms_meta_cache::{MsMetaCache, MsSet};
 
-use crate::failure::{Class, Failure};
+use super::FlagArgs;
+use crate::{
+    failure::{Class, Failure},
+    meta::of_meta,
+    selection::{self, Ranges},
+};
 
 /// Rows whose keys are read at a time.
 const ROWS: u64 = 1 << 16;
@@ -15,39 +21,42 @@ const FEWEST_TIMES: usize = 8;
 /// A gap of so many integrations ends what is searched together.
 const GAP: f64 = 10.0;
 
-/// Numbers as CASA's selections write them: `0~3,5`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Numbers(Vec<Range<i64>>);
-
-impl Numbers {
-    fn contains(&self, number: i32) -> bool {
-        self.0.iter().any(|range| range.contains(&i64::from(number)))
-    }
+/// Which rows to look at: all where nothing is said.
+#[derive(Debug, Default)]
+pub(super) struct Selection {
+    /// By DATA_DESC_ID.
+    descriptions: Option<Vec<bool>>,
+    /// By FIELD_ID.
+    fields: Option<Vec<bool>>,
+    scans: Option<Ranges>,
 }
 
-impl FromStr for Numbers {
-    type Err = String;
+impl Selection {
+    /// What the arguments mean in their set, whose subtables are read only when something is selected by them.
+    pub(super) fn new(args: &FlagArgs) -> Result<Self, Failure> {
+        let mut selection = Self { scans: args.scan.clone(), ..Self::default() };
+        if args.window.is_none() && args.field.is_none() {
+            return Ok(selection);
+        }
+        let set = MsSet::new(&args.set).map_err(|e| of_meta(&e))?;
+        let tables = MsMetaCache::default().subtables(&set).map_err(|e| of_meta(&e))?;
+        if let Some(windows) = &args.window {
+            selection.descriptions = Some(selection::descriptions(&tables, Some(windows), &args.set)?);
+        }
+        if let Some(fields) = &args.field {
+            selection.fields = Some(selection::fields(&tables, Some(fields), &args.set)?);
+        }
+        Ok(selection)
+    }
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let bad = || format!("`{text}` is not a list of numbers; write it like 0~3,5");
-        let parse = |part: &str| part.trim().parse::<i32>().map(i64::from).map_err(|_| bad());
-        let range = |part: &str| match part.split_once('~') {
-            Some((first, last)) => match (parse(first)?, parse(last)?) {
-                (first, last) if first <= last => Ok(first..last + 1),
-                _ => Err(bad()),
-            },
-            None => parse(part).map(|number| number..number + 1),
+    fn has(&self, description: i32, field: i32, scan: i32) -> bool {
+        let is_in = |list: &Option<Vec<bool>>, id: i32| {
+            list.as_ref().is_none_or(|list| usize::try_from(id).ok().and_then(|id| list.get(id)) == Some(&true))
         };
-        text.split(',').map(range).collect::<Result<_, _>>().map(Self)
+        is_in(&self.descriptions, description)
+            && is_in(&self.fields, field)
+            && self.scans.as_ref().is_none_or(|scans| u64::try_from(scan).is_ok_and(|scan| scans.contains(scan)))
     }
-}
-
-/// Which rows to look at.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Selection<'a> {
-    pub(super) window: Option<&'a Numbers>,
-    pub(super) field: Option<&'a Numbers>,
-    pub(super) scan: Option<&'a Numbers>,
 }
 
 /// A row of the set, by its place in a [`Segment`].
@@ -88,7 +97,7 @@ struct Keyed {
 }
 
 impl Index {
-    pub(super) fn read(set: &Path, rows: u64, selection: Selection<'_>) -> Result<Self, Failure> {
+    pub(super) fn read(set: &Path, rows: u64, selection: &Selection) -> Result<Self, Failure> {
         let mut baselines = Vec::new();
         let keyed = keys(set, rows, selection, &mut baselines)?;
         let count = keyed.len() as u64;
@@ -107,17 +116,11 @@ impl Index {
 }
 
 /// The selected rows with what orders them.
-fn keys(
-    set: &Path,
-    rows: u64,
-    selection: Selection<'_>,
-    baselines: &mut Vec<(i32, i32)>,
-) -> Result<Vec<Keyed>, Failure> {
+fn keys(set: &Path, rows: u64, selection: &Selection, baselines: &mut Vec<(i32, i32)>) -> Result<Vec<Keyed>, Failure> {
     let int = |name: &str| Input::<i32>::open(set, name).map_err(|error| Failure::of_columns(&error));
     let (antenna1, antenna2) = (int("ANTENNA1")?, int("ANTENNA2")?);
     let (window, field, scan) = (int("DATA_DESC_ID")?, int("FIELD_ID")?, int("SCAN_NUMBER")?);
     let time = Input::<f64>::open(set, "TIME").map_err(|error| Failure::of_columns(&error))?;
-    let is_in = |numbers: Option<&Numbers>, number: i32| numbers.is_none_or(|numbers| numbers.contains(number));
     let mut keyed = Vec::new();
     let mut numbers: HashMap<(i32, i32), u32> = HashMap::new();
     let (mut a1, mut a2, mut w, mut f, mut s, mut t) = Default::default();
@@ -131,7 +134,7 @@ fn keys(
         }
         time.read_into(range.clone(), &mut t).map_err(|error| Failure::of_columns(&error))?;
         for (i, row) in range.clone().enumerate() {
-            if !(is_in(selection.window, w[i]) && is_in(selection.field, f[i]) && is_in(selection.scan, s[i])) {
+            if !selection.has(w[i], f[i], s[i]) {
                 continue;
             }
             if !f64::is_finite(t[i]) {
@@ -196,15 +199,6 @@ fn cut(mut keyed: Vec<Keyed>) -> Vec<Segment> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_are_read_as_casa_writes_them() {
-        let numbers: Numbers = "0~3, 5".parse().expect("numbers");
-        assert_eq!((0..8).filter(|&i| numbers.contains(i)).collect::<Vec<_>>(), [0, 1, 2, 3, 5]);
-        for bad in ["", "a", "3~1", "1,,2", "1~", "99999999999"] {
-            assert!(bad.parse::<Numbers>().is_err(), "{bad}");
-        }
-    }
 
     fn keyed(times: &[f64], fields: &[i32]) -> Vec<Keyed> {
         let both = times.iter().zip(fields).enumerate();

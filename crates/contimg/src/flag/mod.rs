@@ -16,9 +16,9 @@ pub(crate) use aoflagger::exec;
 
 use crate::{
     failure::{Class, Failure},
-    flag::index::Numbers,
     isolate::LimitArgs,
     opening,
+    selection::Ranges,
     size::Bytes,
 };
 
@@ -51,15 +51,15 @@ pub(crate) struct FlagArgs {
     /// Save the flags as they are under this name first [default: before-flag-1, before-flag-2, …].
     #[arg(long, value_name = "NAME")]
     save_as: Option<String>,
-    /// Only these data descriptions (in most sets: spectral windows), as 0~3,5.
-    #[arg(long, value_name = "IDS", help_heading = "Selection")]
-    window: Option<Numbers>,
-    /// Only these fields.
-    #[arg(long, value_name = "IDS", help_heading = "Selection")]
-    field: Option<Numbers>,
-    /// Only these scans.
-    #[arg(long, value_name = "NUMBERS", help_heading = "Selection")]
-    scan: Option<Numbers>,
+    /// Only these spectral windows, by number or range: `0,3~5`.
+    #[arg(long, value_name = "LIST", help_heading = "Selection")]
+    window: Option<Ranges>,
+    /// Only these fields, by number, range or name: `0,3~5,3C147`.
+    #[arg(long, value_name = "LIST", help_heading = "Selection")]
+    field: Option<String>,
+    /// Only these scans, by number or range: `1,3~5`.
+    #[arg(long, value_name = "LIST", help_heading = "Selection")]
+    scan: Option<Ranges>,
     /// The column whose values are judged.
     #[arg(long, default_value = "DATA", value_name = "COLUMN", help_heading = "Selection")]
     column: String,

@@ -50,6 +50,8 @@ pub(super) struct Outcome {
 pub(super) fn flag(args: &FlagArgs, settings: &Settings) -> Result<Outcome, Failure> {
     let of_columns = |error| Failure::of_columns(&error);
     opening::heal(&args.set)?;
+    // Before anything is done that is undone by a name that is not there.
+    let selection = Selection::new(args)?;
     // The other program comes first: it takes long, and the set is not locked meanwhile.
     let shadow = match args.preset {
         Preset::Aoflagger => Some(aoflagger::run(args)?),
@@ -72,8 +74,7 @@ pub(super) fn flag(args: &FlagArgs, settings: &Settings) -> Result<Outcome, Fail
     let table = casacore::Table::open(&args.set).map_err(|error| Failure::of(Class::Input, &error))?;
     let rows = table.rows().map_err(|error| Failure::of(Class::Input, &error))?;
     drop(table);
-    let selection = Selection { window: args.window.as_ref(), field: args.field.as_ref(), scan: args.scan.as_ref() };
-    let index = Index::read(&args.set, rows, selection)?;
+    let index = Index::read(&args.set, rows, &selection)?;
     if index.rows == 0 {
         return Err(Failure::new(Class::Input, format!("{}: the selection has no rows", args.set.display()))
             .hint("`contimg meta MS` lists windows, fields and scans"));

@@ -8,6 +8,7 @@ use vis_types::{Component, Direction, Position, Shape, Spectrum};
 
 use crate::{
     isolate::{LimitArgs, Limits},
+    selection::Ranges,
     size::Bytes,
 };
 
@@ -201,48 +202,12 @@ impl FromStr for SourceArg {
     }
 }
 
-/// Numbers and ranges of numbers, both ends included.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Ranges(Vec<(u64, u64)>);
-
-impl Ranges {
-    pub(crate) fn contains(&self, number: u64) -> bool {
-        self.0.iter().any(|&(first, last)| (first..=last).contains(&number))
-    }
-
-    /// Whether any number of `first..end` is in it.
-    pub(crate) fn touches(&self, first: u64, end: u64) -> bool {
-        self.0.iter().any(|&(low, high)| low < end && first <= high)
-    }
-
-    /// The largest number.
-    pub(crate) fn last(&self) -> u64 {
-        self.0.iter().map(|range| range.1).max().unwrap_or(0)
-    }
-}
-
-/// `3` as (3, 3), `3~5` as (3, 5); `None` for anything else.
-pub(crate) fn range(text: &str) -> Option<(u64, u64)> {
-    let (first, last) = text.split_once('~').unwrap_or((text, text));
-    let (first, last) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
-    (first <= last).then_some((first, last))
-}
-
-impl FromStr for Ranges {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let one = |part: &str| range(part).ok_or_else(|| format!("`{part}` is no number or range; write 0,3~5"));
-        text.split(',').map(one).collect::<Result<_, _>>().map(Self)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn sources_and_ranges_are_read() {
+    fn sources_are_read() {
         let SourceArg(source) = "05:42:36.1,-0:30:00,22.5,-0.7,1400".parse().expect("a source");
         let Position::Sky(d) = source.position else { panic!("on the sky") };
         assert!(
@@ -252,9 +217,5 @@ mod tests {
         for wrong in ["1,2", "1,2,NaN", "1,95,3", "1,2,3,4", "1,2,3,4,0", "1,2,3Jy"] {
             assert!(wrong.parse::<SourceArg>().is_err(), "{wrong}");
         }
-        let ranges: Ranges = "0,3~5".parse().expect("ranges");
-        assert_eq!((0..7).filter(|&n| ranges.contains(n)).collect::<Vec<_>>(), [0, 3, 4, 5]);
-        assert!(ranges.touches(1, 4) && !ranges.touches(1, 3) && ranges.last() == 5);
-        assert!("5~3".parse::<Ranges>().is_err() && "a".parse::<Ranges>().is_err());
     }
 }

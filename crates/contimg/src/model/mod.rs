@@ -24,8 +24,7 @@ use ms_columns::{ColumnEdit, Committed, Input, Target};
 use ms_meta_cache::MsMetaCache;
 use serde_json::{Value, json};
 
-pub(crate) use args::{ModelArgs, Ranges};
-pub(crate) use set::selected_fields;
+pub(crate) use args::ModelArgs;
 
 use self::pass::{Comparison, Destination, Pass, Passed};
 use self::residual::Tally;

@@ -7,9 +7,10 @@ use calib_model::{Correlation, Direction, Field, Frame};
 use casacore::Table;
 use ms_meta_cache::{MsMetaCache, MsSet, MsSubtables};
 
-use super::args::{ModelArgs, Ranges, range};
+use super::args::ModelArgs;
 use crate::failure::{Class, Failure};
 use crate::meta::of_meta;
+use crate::selection::{self, Ranges};
 
 /// What the rows of a data description hold.
 #[derive(Clone, Debug)]
@@ -53,7 +54,7 @@ impl Set {
     pub(crate) fn open(cache: &MsMetaCache, path: &Path, args: &ModelArgs) -> Result<Self, Failure> {
         let set = MsSet::new(path).map_err(|e| of_meta(&e))?;
         let tables = cache.subtables(&set).map_err(|e| of_meta(&e))?;
-        let field_selected = selected_fields(&tables, args.rows.field.as_deref(), path)?;
+        let field_selected = selection::fields(&tables, args.rows.field.as_deref(), path)?;
         let (frame, unusable) = frames(&tables, &field_selected);
         let pointing = match args.sky.pointing {
             Some(at) => Some(astrometry::convert(at.0, frame).map_err(|e| Failure::of(Class::Input, &e))?),
@@ -175,49 +176,19 @@ fn frames(tables: &MsSubtables, selected: &[bool]) -> (Frame, Vec<Option<String>
     (frame, tables.fields.iter().map(reason).collect())
 }
 
-/// The fields that a list of numbers, ranges and names means; all without one.
-pub(crate) fn selected_fields(tables: &MsSubtables, wanted: Option<&str>, path: &Path) -> Result<Vec<bool>, Failure> {
-    let n = tables.fields.len();
-    let Some(wanted) = wanted else { return Ok(vec![true; n]) };
-    let mut selected = vec![false; n];
-    for part in wanted.split(',').map(str::trim) {
-        let mut found = false;
-        for (id, field) in tables.fields.iter().enumerate() {
-            let is_meant = match range(part) {
-                Some((first, last)) => (first..=last).contains(&(id as u64)) && last < n as u64,
-                None => field.name == part,
-            };
-            selected[id] |= is_meant;
-            found |= is_meant;
-        }
-        if !found {
-            let names: Vec<String> =
-                tables.fields.iter().take(8).enumerate().map(|(id, f)| format!("{id} {}", f.name)).collect();
-            let more = if n > 8 { format!(" and {} more", n - 8) } else { String::new() };
-            return Err(Failure::new(Class::Input, format!("{}: there is no field `{part}`", path.display()))
-                .hint(format!("the set has the fields {}{more}", names.join(", "))));
-        }
-    }
-    Ok(selected)
-}
-
 fn descriptions(tables: &MsSubtables, wanted: Option<&Ranges>, path: &Path) -> Result<Vec<Description>, Failure> {
-    let n = tables.windows.len() as u64;
-    if let Some(last) = wanted.map(Ranges::last).filter(|&last| last >= n) {
-        return Err(Failure::new(Class::Input, format!("{}: there is no spectral window {last}", path.display()))
-            .hint(format!("the set has {n}, 0 to {}", n.saturating_sub(1))));
-    }
-    let of = |d: &vis_types::DataDescription| {
+    let meant = selection::descriptions(tables, wanted, path)?;
+    let of = |(d, selected): (&vis_types::DataDescription, bool)| {
         let (window, setup) = (tables.windows.get(d.window)?, tables.polarizations.get(d.polarization)?);
         Some(Description {
             window: d.window,
             freq_hz: window.freq_hz.clone(),
             correlations: setup.correlations(),
             codes: setup.codes.clone(),
-            selected: wanted.is_none_or(|wanted| wanted.contains(d.window as u64)),
+            selected,
         })
     };
-    tables.data_descriptions.iter().map(of).collect::<Option<_>>().ok_or_else(|| {
+    tables.data_descriptions.iter().zip(meant).map(of).collect::<Option<_>>().ok_or_else(|| {
         Failure::new(
             Class::Input,
             format!("{}: DATA_DESCRIPTION names a window or setup that is not there", path.display()),

@@ -67,7 +67,26 @@ fn a_selection_leaves_the_rest() {
     for (row, window) in flags.chunks_exact(each).zip(windows) {
         assert!((3..=4).contains(&window) || row.iter().all(|&flag| !flag), "window {window}");
     }
-    work.run(&["flag", &set, "--window", "99"]).expect(1).says("no rows").says("hint:");
+    work.run(&["flag", &set, "--window", "99"]).expect(1).says("no spectral window 99").says("hint:");
+    work.run(&["flag", &set, "--scan", "99"]).expect(1).says("no rows").says("hint:");
+}
+
+#[test]
+fn fields_are_selected_by_number_or_name() {
+    let (work, set) = sky(&["--centres", "meridian"]);
+    let fields = Table::open(work.set()).and_then(|table| table.open_subtable("FIELD")).expect("FIELD");
+    let names = fields.read_strings("NAME", 0..fields.rows().expect("rows")).expect("names");
+    assert!(names.len() > 2 && names[1] != names[2], "{names:?}");
+    let rows = |list: &str| {
+        let said = work.run(&["flag", &set, "--field", list, "--dry-run", "--json"]).expect(0).json();
+        said["selected_rows"].as_u64().expect("a number")
+    };
+    let one = rows("1");
+    assert!(one > 0 && rows("1~2") == 2 * one);
+    assert_eq!((rows(&names[1]), rows(&format!("0,{}", names[2]))), (one, 2 * one));
+    work.run(&["flag", &set, "--field", "1,3C999"]).expect(1).says("no field `3C999`").says(&names[0]);
+    work.run(&["flag", &set, "--list"]).expect(0);
+    assert_eq!(work.names(), [format!("{GROUP}.ms")], "nothing was begun");
 }
 
 #[test]

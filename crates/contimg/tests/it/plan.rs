@@ -36,6 +36,8 @@ fn everything_in_a_folder_is_counted_and_named() {
     let work = mixture();
     let plan = work.run(&["plan", "input", "--json"]).expect(0).json();
     let groups = plan["groups"].as_array().expect("groups");
+    let [first, last] = ["first_time", "last_time"].map(|name| groups[0][name].as_str().expect("a time"));
+    assert!(first.starts_with("2026-01-") && first.ends_with('Z') && first < last, "{first} {last}");
     let summary: Vec<_> = groups
         .iter()
         .map(|g| json!([g["name"], g["missing"], g["duplicates"].as_array().map(Vec::len), g["converts"], g["rows"]]))
