@@ -143,7 +143,7 @@ pub(crate) struct ApplyArgs {
     /// Refuse tables whose solutions are further than this from the data.
     #[arg(long, default_value_t = 12.0, value_name = "HOURS", value_parser = positive)]
     pub reach_hours: f64,
-    /// The name of the flag version that is kept [default: before_apply_1, …].
+    /// The name of the flag version that is kept [default: before_apply-1, …].
     #[arg(long, value_name = "NAME")]
     pub flag_version: Option<String>,
     /// Products database: where the tables are looked up without --tables, and where it is noted that they were applied.
@@ -165,7 +165,8 @@ pub(crate) struct ApplyArgs {
     pub limits: LimitArgs,
 }
 
-fn positive(text: &str) -> Result<f64, String> {
+/// A number of hours or the like.
+pub(crate) fn positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if value.is_finite() && value >= 0.0 => Ok(value),
         _ => Err(format!("`{text}` is not a number of at least 0")),

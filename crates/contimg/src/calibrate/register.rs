@@ -72,7 +72,7 @@ pub(crate) fn valid(db: &Path, view: &View) -> Result<Vec<PathBuf>, Failure> {
     }
 }
 
-/// Notes that tables were applied to a set.
+/// Notes that tables were applied to a set, or that with them nothing was corrected.
 pub(crate) fn applied(db: &Path, view: &View, tables: &[PathBuf], fraction: f64) -> Result<(), Failure> {
     let mut writer = Writer::open_or_create(db).map_err(|error| failed(&error))?;
     let stored = |path: &Path| writer.folder().stored(path).map_err(|error| failed(&error));
@@ -85,8 +85,9 @@ pub(crate) fn applied(db: &Path, view: &View, tables: &[PathBuf], fraction: f64)
                 caltable_path: stored(path)?,
                 applied_at: Some(now_s()),
                 quality: Some(fraction),
-                success: Some(true),
-                error_message: None,
+                success: Some(fraction > 0.0),
+                // Not `None`, which would leave what an earlier attempt said.
+                error_message: Some(if fraction > 0.0 { "" } else { "nothing was corrected" }.to_owned()),
             })
         })
         .collect::<Result<Vec<_>, Failure>>()?;

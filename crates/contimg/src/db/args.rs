@@ -17,6 +17,7 @@ use crate::{
   contimg db import /data/night /data/incoming /data/night
   contimg db query /data/night images --near 05:42:36,+37:00:00,1.5
   contimg db query /data/night sets --from 2026-01-25 --to 2026-01-25T12:00
+  contimg db query /data/night tables --at 2026-01-25T00:08
   contimg db migrate /data/old/products.sqlite3 --also /data/old/hdf5.sqlite3
   contimg db check /data/night && contimg db backup /data/night /safe/n.sqlite3
 
@@ -34,7 +35,7 @@ pub(crate) enum DbCommand {
     Init(InitArgs),
     /// Upgrade a database of the original pipeline, without losing a row.
     Migrate(MigrateArgs),
-    /// Index subbands, Measurement Sets and FITS images in bulk.
+    /// Index subbands, Measurement Sets, calibration tables and FITS images in bulk.
     Import(ImportArgs),
     /// Look things up.
     Query(QueryArgs),
@@ -88,14 +89,26 @@ pub(crate) struct MigrateArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   contimg db import /data/night /data/incoming /data/night
-  contimg db import /data/night images/*-image.fits --noise")]
+  contimg db import /data/night images/*-image.fits --noise
+  contimg db import /data/night cal --valid-hours 24  # CASA's tables, too
+  contimg db import /data/night cal/k.B0 cal/late.G1 --set 3c147
+
+Calibration tables of one folder whose names differ only in their endings (a_bpcal and a_gpcal, a.B0 and a.G0) are \
+    one set; `contimg apply --db` and `contimg db query DB tables --at` take the set that is valid at a time. Where \
+    names leave open what is applied together, tables are entered as `unassigned` and said so; --set decides.")]
 pub(crate) struct ImportArgs {
     /// The database; made when absent.
     #[arg(value_name = "DB")]
     pub database: PathBuf,
-    /// Folders (searched recursively), subband files, sets and FITS images.
+    /// Folders (searched recursively), subband files, sets, calibration tables and FITS images.
     #[arg(required = true, value_name = "DIR|FILE|MS")]
     pub input: Vec<PathBuf>,
+    /// Calibration tables are valid for this long before and after the solutions of their set.
+    #[arg(long, default_value_t = 12.0, value_name = "HOURS", value_parser = crate::calibrate::args::positive)]
+    pub valid_hours: f64,
+    /// The calibration tables that are found are one set of this name, whatever they are called or known as.
+    #[arg(long, value_name = "NAME")]
+    pub set: Option<String>,
     /// Read the images' pixels, too, for their noise.
     #[arg(long)]
     pub noise: bool,

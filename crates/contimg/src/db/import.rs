@@ -14,7 +14,7 @@ use products_db::{Group, Image, MsRow, StoredPath, SubbandFile, Writer};
 use rayon::prelude::*;
 use serde_json::json;
 
-use super::{args::ImportArgs, database, of_database};
+use super::{args::ImportArgs, caltables, database, of_database};
 use crate::{
     args::{Missing, Selection},
     cache,
@@ -51,6 +51,7 @@ const KINDS: &[(&str, &str)] = &[
 struct Found {
     subbands: Vec<PathBuf>,
     sets: Vec<PathBuf>,
+    tables: Vec<PathBuf>,
     images: Vec<PathBuf>,
 }
 
@@ -60,8 +61,11 @@ struct Tally {
     subbands: usize,
     groups: usize,
     sets: usize,
+    tables: usize,
     images: usize,
     unreadable: Vec<String>,
+    /// Calibration tables of no set.
+    unassigned: Vec<String>,
 }
 
 pub(super) fn run(args: &ImportArgs) -> Result<ExitCode, Failure> {
@@ -78,6 +82,10 @@ pub(super) fn run(args: &ImportArgs) -> Result<ExitCode, Failure> {
         enter_groups(&mut writer, &groups, args, &mut tally).map_err(|e| of_database(&e))?;
     }
     let stems = sets(&mut writer, &found.sets, args, quiet, &mut tally)?;
+    let entered = caltables::enter(&mut writer, &found.tables, &stems, args, quiet)?;
+    tally.tables = entered.tables;
+    tally.unreadable.extend(entered.unreadable);
+    tally.unassigned = entered.unassigned;
     images(&mut writer, &found.images, &stems, args, quiet, &mut tally)?;
     report(args, &path, &tally);
     Ok(if tally.unreadable.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
@@ -92,6 +100,8 @@ pub(crate) fn enter(
     let args = ImportArgs {
         database: writer.path().to_owned(),
         input: Vec::new(),
+        valid_hours: 0.0,
+        set: None,
         noise: false,
         subbands: 16,
         cache: None,
@@ -113,24 +123,31 @@ fn report(args: &ImportArgs, path: &Path, tally: &Tally) {
             "{:#}",
             json!({
                 "database": path, "subbands": tally.subbands, "groups": tally.groups, "sets": tally.sets,
-                "images": tally.images, "unreadable": tally.unreadable,
+                "tables": tally.tables, "images": tally.images, "unreadable": tally.unreadable,
+                "unassigned": tally.unassigned,
             })
         );
     } else {
         outln!(
-            "{} subbands of {} groups, {} sets, {} images in {}",
+            "{} subbands of {} groups, {} sets, {} calibration tables, {} images in {}",
             tally.subbands,
             tally.groups,
             tally.sets,
+            tally.tables,
             tally.images,
             path.display()
         );
     }
-    for reason in tally.unreadable.iter().take(MOST) {
-        errln!("passed over: {reason}");
-    }
-    if tally.unreadable.len() > MOST {
-        errln!("and {} more; --json lists all", tally.unreadable.len() - MOST);
+    let tell = |what: &str, reasons: &[String]| {
+        reasons.iter().take(MOST).for_each(|reason| errln!("{what}: {reason}"));
+        if reasons.len() > MOST {
+            errln!("and {} more; --json lists all", reasons.len() - MOST);
+        }
+    };
+    tell("passed over", &tally.unreadable);
+    tell("unassigned", &tally.unassigned);
+    if !tally.unassigned.is_empty() {
+        errln!("hint: name the tables that are applied together: `contimg db import DB TABLES… --set NAME`");
     }
 }
 
@@ -153,9 +170,11 @@ fn walk(path: &Path, found: &mut Found, tally: &mut Tally) {
         return;
     }
     if path.join("table.dat").exists() {
-        // Calibration tables and casacore's images are folders like it; a set has a main table with antennas.
+        // casacore's images and other tables are folders like it.
         if path.join("ANTENNA").is_dir() && path.join("FIELD").is_dir() && path.join("DATA_DESCRIPTION").is_dir() {
             found.sets.push(path.to_path_buf());
+        } else if caltables::is_one(path) {
+            found.tables.push(path.to_path_buf());
         }
         return;
     }

@@ -1,6 +1,7 @@
 //! `contimg db`: the products database.
 
 mod args;
+pub(crate) mod caltables;
 pub(crate) mod import;
 mod query;
 mod table;

@@ -10,7 +10,6 @@ use std::{
     process::ExitCode,
 };
 
-use cal_tables::Kind;
 use orchestrator::{Record, Resource, Stage, State, read_all};
 use products_db::{CalTable, CalibrationApplied, MsRow, Writer};
 
@@ -139,20 +138,10 @@ fn calibration(
         });
         let solver = known.writers.get(key.as_str());
         let table = cal_tables::CalTable::read(&work.join(key)).map_err(|e| Failure::of(Class::Input, &e))?;
-        let is_second = key.ends_with("_2gcal");
         rows.push(CalTable {
             path,
             set_name: solver.map(|by| known.name_of(by)),
-            table_type: Some(
-                match table.kind {
-                    Kind::Bandpass => "BP",
-                    Kind::Delay => "K",
-                    Kind::Common => "T",
-                    Kind::Gain if is_second => "2G",
-                    Kind::Gain => "GP",
-                }
-                .to_owned(),
-            ),
+            table_type: Some(db::caltables::type_of(key, table.kind).0.to_owned()),
             order_index: Some(order as i64),
             cal_field: None,
             refant: None,

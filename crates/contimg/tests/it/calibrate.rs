@@ -140,14 +140,64 @@ fn a_corrupted_calibrator_comes_out_as_it_was() {
     assert!((mean - 1.0).abs() < 0.01 && scatter < 0.13, "{mean} {scatter}: noise alone is 0.1");
     assert_eq!(data("DATA"), before, "DATA are never touched");
 
-    // Again: the same.
+    // The tables as they lie there, entered into another database: what is applied is the same.
     let once = data("CORRECTED_DATA");
+    let import = ["db", "import", "other.sqlite3", "out", "--json"];
+    let entered = work.run(&import).expect(0).json();
+    assert_eq!((&entered["sets"], &entered["tables"]), (&1.into(), &3.into()), "{entered:#}");
+    assert_eq!(work.run(&import).expect(0).json(), entered, "a second time changes nothing");
+    for name in ["_bpcal", "_gpcal", "_2gcal"].map(table) {
+        let row = |database: &str| {
+            let query = ["db", "query", database, "tables", &name, "--json"];
+            work.run(&query).expect(0).json()["rows"][0].clone()
+        };
+        let (solved, entered) = (row("out/products.sqlite3"), row("other.sqlite3"));
+        for same in ["table_type", "refant", "status"] {
+            assert_eq!(solved[same], entered[same], "{same}: {solved:#} {entered:#}");
+        }
+        assert_eq!(entered["source_ms_path"], set(), "{entered:#}");
+        for time in ["valid_start_mjd", "valid_end_mjd"] {
+            let of = |row: &serde_json::Value| row[time].as_f64().expect("a time");
+            // By its solutions, whose times are the middles of what they are of, not by the set.
+            assert!((of(&solved) - of(&entered)).abs() < 60.0 / 86_400.0, "{time}: {solved:#} {entered:#}");
+        }
+    }
+    let again = work.run(&["apply", &set(), "--db", "other.sqlite3", "--json"]).expect(0).json();
+    let names = |applied: &serde_json::Value| -> Vec<String> {
+        let tables = applied["tables"].as_array().expect("tables").iter();
+        tables.map(|t| t.as_str().and_then(|t| t.rsplit('/').next()).expect("a path").to_owned()).collect()
+    };
+    assert_eq!(names(&again), names(&applied));
+    assert!(data("CORRECTED_DATA") == once);
+    // What is registered knows more than what is found, and stays.
+    let before = work.run(&["db", "query", "out/products.sqlite3", "tables", "--json"]).expect(0).stdout;
+    work.run(&["db", "import", "out/products.sqlite3", "out"]).expect(0).says_stdout("3 calibration tables");
+    assert_eq!(work.run(&["db", "query", "out/products.sqlite3", "tables", "--json"]).expect(0).stdout, before);
+
+    // Again: the same.
     let weights = || Table::open(work.set()).expect("set").read_vec::<f32>("WEIGHT", 0..100).expect("WEIGHT");
     let weights_once = weights();
     work.run(&["apply", &set(), "--tables", &tables()]).expect(0);
     assert!(data("CORRECTED_DATA") == once && weights() == weights_once, "applying twice equals applying once");
     let raw = weights_once.iter().filter(|w| (**w - 96.0).abs() < 0.1).count();
     assert!(raw < weights_once.len() / 2, "weights follow the gains");
+
+    // A table of which nothing is usable was not applied, whatever was flagged for it.
+    let mut dead = CalTable::read(&work.out().join(format!("{GROUP}_gpcal"))).expect("a table");
+    dead.rows.iter_mut().for_each(|row| row.flags.fill(true));
+    dead.write(&work.path().join("dead")).expect("a table");
+    let ended = work.run(&["apply", &set(), "--tables", "dead", "--db", "other.sqlite3"]);
+    assert_eq!(ended.code, Some(5), "{ended:?}");
+    let mut applied_now = Vec::new();
+    let reader = products_db::Reader::open(&work.path().join("other.sqlite3")).expect("the database");
+    let each = |row: products_db::CalibrationApplied| {
+        applied_now.push((row.caltable_path.as_str().ends_with("dead"), row.success));
+        Ok(true)
+    };
+    reader.each(each).expect("rows");
+    drop(reader);
+    assert_eq!(applied_now.len(), 4);
+    assert!(applied_now.iter().all(|(is_dead, success)| *success == Some(!is_dead)), "{applied_now:?}");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! `contimg db`: from an empty folder to a checked, queried, copied database.
 
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
+use cal_tables::{CalRow, CalTable, Complex32, Kind, MsAntenna, MsSubtables, SpectralWindow, Values};
 use fixtures::GroupSpec;
 
 use crate::{
@@ -95,18 +96,140 @@ fn what_cannot_be_read_is_passed_over_and_told() {
         fs::create_dir_all(work.input().join("bad.ms").join(part)).expect("room");
     }
     fs::write(work.input().join("bad.ms/table.dat"), b"junk").expect("room");
+    for part in ["ANTENNA", "FIELD", "SPECTRAL_WINDOW"] {
+        fs::create_dir_all(work.input().join("bad_bpcal").join(part)).expect("room");
+    }
+    fs::write(work.input().join("bad_bpcal/table.dat"), b"junk").expect("room");
     let ended = work.run(&["db", "import", "new.sqlite3", "input", "absent", "--json"]);
     assert_eq!(ended.code, Some(1), "{ended:?}");
     let report = ended.json();
     assert_eq!(
-        (&report["subbands"], &report["sets"], &report["images"]),
-        (&16.into(), &0.into(), &0.into()),
+        (&report["subbands"], &report["sets"], &report["tables"], &report["images"]),
+        (&16.into(), &0.into(), &0.into(), &0.into()),
         "{report:#}"
     );
     let unreadable = report["unreadable"].to_string();
-    for name in ["bad-image.fits", "bad.ms", "absent"] {
+    for name in ["bad-image.fits", "bad.ms", "bad_bpcal", "absent"] {
         assert!(unreadable.contains(name), "{unreadable}");
     }
+}
+
+/// A calibration table of one antenna's solutions at a modified Julian date.
+fn write_table(path: &Path, kind: Kind, mjd: f64, flagged: bool) {
+    let window = SpectralWindow {
+        name: "W".into(),
+        freq_hz: vec![1.4e9],
+        width_hz: vec![1e7],
+        effective_bw_hz: None,
+        resolution_hz: None,
+        ref_freq_hz: 1.4e9,
+        total_bandwidth_hz: 1e7,
+        frame: Some("TOPO".into()),
+        flagged: false,
+    };
+    let antenna = MsAntenna {
+        name: "ea07".into(),
+        station: "N1".into(),
+        kind: String::new(),
+        mount: String::new(),
+        position_m: [1.0, 2.0, 3.0],
+        offset_m: [0.0; 3],
+        diameter_m: 25.0,
+        flagged: false,
+    };
+    let subtables = MsSubtables { windows: vec![window], antennas: vec![antenna], ..MsSubtables::default() };
+    let mut table = CalTable::new(kind, "3c147.ms", &subtables);
+    table.rows.push(CalRow {
+        time_s: mjd * 86_400.0,
+        interval_s: 60.0,
+        field: 0,
+        window: 0,
+        antenna: 0,
+        reference: 0,
+        scan: 1,
+        observation: 0,
+        channels: 1,
+        receptors: 1,
+        values: match kind {
+            Kind::Delay => Values::Delays(vec![1.0]),
+            _ => Values::Gains(vec![Complex32::ONE]),
+        },
+        errors: vec![0.01],
+        flags: vec![flagged],
+        snr: vec![50.0],
+    });
+    fs::create_dir_all(path.parent().expect("a folder")).expect("room");
+    table.write(path).expect("a table");
+}
+
+#[test]
+fn calibration_tables_are_one_set_where_their_names_say_so() {
+    let work = Work::new();
+    let at = |name: &str| work.path().join(name);
+    // By any ending; the order is that of kinds, and validity is shared.
+    for (name, kind, mjd) in [("a.G0", Kind::Gain, 60_000.2), ("a.B0", Kind::Bandpass, 60_000.0)] {
+        write_table(&at("one").join(name), kind, mjd, false);
+    }
+    // A solve's own, a table of which nothing is usable, and one of another day.
+    for (name, kind, mjd, flagged) in [
+        ("a_prebp", Kind::Gain, 60_010.0, false),
+        ("a_bpcal", Kind::Bandpass, 60_010.0, false),
+        ("a_gpcal", Kind::Gain, 60_010.0, false),
+        ("a_2gcal", Kind::Gain, 60_010.0, true),
+        ("a_kcal", Kind::Delay, 60_010.0, false),
+        ("b_bpcal", Kind::Bandpass, 60_020.0, false),
+    ] {
+        write_table(&at("two").join(name), kind, mjd, flagged);
+    }
+    // Whose names do not tell: two gains, and two tables of one Measurement Set with nothing in common.
+    for (name, kind) in [("a.G0", Kind::Gain), ("a.G1", Kind::Gain), ("a.B0", Kind::Bandpass)] {
+        write_table(&at("three").join(name), kind, 60_030.0, false);
+    }
+    for (name, kind) in [("gains", Kind::Gain), ("bandpass", Kind::Bandpass)] {
+        write_table(&at("four").join(name), kind, 60_040.0, false);
+    }
+    let import = ["db", "import", "n.sqlite3", "one", "two", "three", "four", "--valid-hours", "6"];
+    let said = work.run(&[&import[..], &["--json"]].concat()).expect(0).json();
+    assert_eq!(said["tables"], 12, "{said:#}");
+    assert_eq!(said["unassigned"].as_array().map(Vec::len), Some(5), "{said:#}");
+    work.run(&import).expect(0).says("three/a.G1: several").says("four/gains: other tables").says("hint:");
+
+    let valid = |mjd: f64| -> Vec<String> {
+        let query = ["db", "query", "n.sqlite3", "tables", "--at", &mjd.to_string(), "--json"];
+        let found = work.run(&query).expect(0).json();
+        let rows = found["rows"].as_array().expect("rows").iter();
+        rows.map(|row| row["path"].as_str().expect("a path").to_owned()).collect()
+    };
+    assert_eq!(valid(60_000.1), ["one/a.B0", "one/a.G0"]);
+    assert_eq!(valid(60_000.44), ["one/a.B0", "one/a.G0"], "the bandpass is valid with its gains");
+    assert_eq!(valid(60_000.46), [""; 0]);
+    assert_eq!(valid(60_010.0), ["two/a_kcal", "two/a_bpcal", "two/a_gpcal"]);
+    assert_eq!(valid(60_020.0), ["two/b_bpcal"]);
+    assert_eq!((valid(60_030.0), valid(60_040.0)), (vec![], vec![]), "half of a calibration is worse than none");
+
+    // A person says what belongs together, and nothing that is found later changes it.
+    let assign = ["db", "import", "n.sqlite3", "three/a.B0", "three/a.G1", "--set", "late"];
+    work.run(&assign).expect(0);
+    assert_eq!(valid(60_030.0), ["three/a.B0", "three/a.G1"]);
+    work.run(&import).expect(0).says("three/a.G0: tables of its name are registered as set late");
+    assert_eq!(valid(60_030.0), ["three/a.B0", "three/a.G1"]);
+
+    // Solved again: another time.
+    fs::remove_dir_all(at("two/b_bpcal")).expect("a table");
+    let ended = work.run(&["db", "check", "n.sqlite3"]);
+    assert_eq!(ended.code, Some(5), "{ended:?}");
+    assert!(ended.stdout.contains("two/b_bpcal (calibration_tables.path)"), "{ended:?}");
+    write_table(&at("two/b_bpcal"), Kind::Bandpass, 60_021.0, false);
+    work.run(&import).expect(0);
+    assert_eq!((valid(60_020.0), valid(60_021.0)), (vec![], vec!["two/b_bpcal".to_owned()]));
+    // What somebody says of a table holds.
+    let reader = products_db::Reader::open(&at("n.sqlite3")).expect("the database");
+    let path = reader.folder().stored(&at("two/b_bpcal")).expect("a path");
+    drop(reader);
+    let retired = products_db::CalTable { path, status: Some("retired".into()), ..Default::default() };
+    products_db::Writer::open(&at("n.sqlite3")).and_then(|mut w| w.upsert(&[retired])).expect("a row");
+    work.run(&import).expect(0);
+    assert_eq!(valid(60_021.0), [""; 0]);
 }
 
 #[test]
