@@ -34,6 +34,16 @@ pub enum Error {
         /// The name that is not known.
         name: String,
     },
+    /// A stage reads or writes at a relative path, and no folder is the one that it is meant from.
+    #[error("{place}: `{template}` is {path}, a relative path, and stages run in folders of their own")]
+    RelativePath {
+        /// Whose path.
+        place: String,
+        /// As the plan has it.
+        template: String,
+        /// What it stands for.
+        path: PathBuf,
+    },
     /// A stage needs more than the whole budget.
     #[error("{stage}: needs {need} of {what}, and the budget of the whole run is {budget}")]
     OverBudget {

@@ -114,6 +114,9 @@ pub struct Summary {
     pub passed_over: Vec<(String, String, crate::Class)>,
     /// Sets that the run did not come to the end of: it was asked to stop, or the disk was full.
     pub unfinished: Vec<String>,
+    /// Sets that were retired before this stage of theirs, which cannot be done without what was removed.
+    #[serde(default)]
+    pub retired: Vec<(String, String)>,
     /// Stages that were skipped, with the reason.
     pub skipped: Vec<(String, String)>,
     /// Attempts that ran.

@@ -83,7 +83,23 @@ pub(crate) fn concrete(plan: &Plan, stage: &Stage, sets: &[&DataSet], given: &Gi
         "product": product.map(|product| settings.one(product)).transpose()?,
         "writes": settings.all(&stage.writes)?,
     });
-    let mut reads: Vec<Resource> = spelt.all(&stage.reads)?.iter().map(|text| Resource::parse(text)).collect();
+    let resources = |templates: &[String]| -> Result<Vec<Resource>, Error> {
+        let mut all = Vec::new();
+        for template in templates {
+            for text in spelt.all(std::slice::from_ref(template))? {
+                let resource = Resource::parse(&text);
+                if !resource.path().is_absolute() {
+                    let (place, template, path) = (place.clone(), template.clone(), resource.path().to_owned());
+                    return Err(Error::RelativePath { place, template, path });
+                }
+                all.push(resource);
+            }
+        }
+        Ok(all)
+    };
+    resources(&stage.writes)?;
+    resources(product.map(str::to_owned).as_slice())?;
+    let mut reads = resources(&stage.reads)?;
     reads.dedup();
     Ok(Concrete {
         command: spelt.all(&stage.command)?,
@@ -204,6 +220,18 @@ command = ["true", "--all", "{work}/p/{set}"]
         assert_eq!(finish(&one.command[2], 3, 1 << 30), "3");
         let night = concrete(&plan, &plan.stages[1], &sets, &given("/w")).expect("all names are known");
         assert_eq!(night.command, ["true", "--all", "/w/p/a", "/w/p/b"]);
+    }
+
+    #[test]
+    fn what_is_read_or_made_has_a_place() {
+        let plan = Plan::parse("test", PLAN).expect("a plan");
+        let sets: Vec<&DataSet> = plan.sets.iter().collect();
+        for (place, template) in [("reads", "{ms}::DATA"), ("product", "{work}/p/{set}")] {
+            let text = PLAN.replace(template, "here/{set}");
+            let plan = Plan::parse("test", &text).expect("a plan");
+            let error = concrete(&plan, &plan.stages[0], &sets[..1], &given("/w")).expect_err(place);
+            assert!(matches!(&error, Error::RelativePath { path, .. } if path == Path::new("here/a")), "{error}");
+        }
     }
 
     #[test]

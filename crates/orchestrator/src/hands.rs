@@ -103,10 +103,7 @@ impl Hands {
                 *asked = Some(Instant::now());
                 // Without an answer, the lease counts: it has no age.
                 let Ok(listed) = Commands::find().and_then(|slurm| slurm.list()) else { return Ok(holder) };
-                let script = files.script(&lease.attempt.wave);
-                let is_there =
-                    |task: &slurm::Listed| task.is_open() && task.task == lease.attempt.task && task.script == script;
-                if listed.iter().any(is_there) {
+                if files.is_listed(&lease.attempt, &listed) {
                     return Ok(holder);
                 }
                 files.free(set, &lease.attempt)?;

@@ -65,7 +65,7 @@ impl SetLock {
 /// # Errors
 ///
 /// When the folder of locks cannot be listed.
-pub fn holders(layout: &crate::Layout) -> Result<Vec<(String, String)>, Error> {
+pub(crate) fn holders(layout: &crate::Layout) -> Result<Vec<(String, String)>, Error> {
     let path = layout.lock("x");
     let folder = path.parent().expect("because locks lie in a folder");
     let failed = |source| Error::io(folder, "list the locks", source);

@@ -25,6 +25,11 @@ pub struct Plan {
     /// Names that templates use. Values may use other names.
     #[serde(default)]
     pub vars: BTreeMap<String, String>,
+    /// Names whose values are paths: a relative one is meant from where it is written, which is the plan's folder, or the
+    /// folder in which the command was given. Names with which something that stages read, write or make begins
+    /// (`reads = ["{sky}"]`) are paths without being listed here; all others are text that stages get as it is.
+    #[serde(default)]
+    pub paths: BTreeSet<String>,
     /// Data sets that the plan itself names.
     #[serde(default, rename = "set")]
     pub sets: Vec<DataSet>,
@@ -210,6 +215,51 @@ impl Plan {
         Self::parse(&path.display().to_string(), &text)
     }
 
+    /// A value of `name` that was given in `folder`: behind the folder, where it is a relative path. `folder` is a template
+    /// itself, such as `{work}/lists`.
+    #[must_use]
+    pub fn placed(&self, name: &str, value: &str, folder: &str) -> String {
+        if self.is_relative_path(name, value) { format!("{folder}/{value}") } else { value.to_owned() }
+    }
+
+    /// Whether a value of `name` would depend on the folder in which it was given.
+    #[must_use]
+    pub fn is_relative_path(&self, name: &str, value: &str) -> bool {
+        // What begins with another name begins where that does; a set's name is no folder.
+        let begins_with_name = value.starts_with('{') && !value.starts_with("{{") && !value.starts_with("{set}");
+        if value.is_empty() || value.starts_with('/') || begins_with_name {
+            return false;
+        }
+        let template = format!("{{{name}}}");
+        let is_written_as_path = |stage: &Stage| {
+            stage.reads.iter().chain(&stage.writes).chain(&stage.product).any(|text| text.starts_with(&template))
+        };
+        // A program is looked for as a shell does: with a slash, it is a path.
+        let is_program = |stage: &Stage| {
+            let commands = std::iter::once(&stage.command).chain(&stage.check_before).chain(&stage.then);
+            commands.chain(&stage.check_after).any(|command| command.first() == Some(&template))
+        };
+        self.paths.contains(name)
+            || self.stages.iter().any(is_written_as_path)
+            || (value.contains('/') && self.stages.iter().any(is_program))
+    }
+
+    /// Has the plan's own relative paths begin at `folder`, the plan's: the values of names that are paths. `folder`
+    /// is a template, as for [`placed`](Self::placed).
+    #[must_use]
+    pub fn in_folder(mut self, folder: &str) -> Self {
+        let placed = |vars: &BTreeMap<String, String>| -> BTreeMap<String, String> {
+            vars.iter().map(|(name, value)| (name.clone(), self.placed(name, value, folder))).collect()
+        };
+        let vars = placed(&self.vars);
+        let of_sets: Vec<BTreeMap<String, String>> = self.sets.iter().map(|set| placed(&set.vars)).collect();
+        self.vars = vars;
+        for (set, vars) in self.sets.iter_mut().zip(of_sets) {
+            set.vars = vars;
+        }
+        self
+    }
+
     /// The names of the presets.
     #[must_use]
     pub fn presets() -> Vec<String> {
@@ -325,6 +375,35 @@ mod tests {
             let plan = Plan::parse("test", &format!("[[stage]]\npreset = \"{name}\"")).expect(&name);
             assert_eq!(plan.stages[0].name, name);
         }
+    }
+
+    #[test]
+    fn relative_paths_begin_where_they_are_written_and_text_stays_text() {
+        let text = r#"
+            paths = ["beams"]
+            [vars]
+            sky = "lists/{set}.csv"
+            beams = "b.fits"
+            ms = "{work}/{set}.ms"
+            scale = "3asec"
+            [[set]]
+            name = "a"
+            vars = { sky = "a.csv" }
+            [[stage]]
+            name = "s"
+            command = ["{python}", "{scale}", "{beams}"]
+            reads = ["{sky}", "{ms}::DATA", "{work}/{scale}"]
+        "#;
+        let plan = Plan::parse("test", text).expect("a plan").in_folder("/plans");
+        let values = ["sky", "beams", "ms", "scale"].map(|name| plan.vars[name].as_str());
+        assert_eq!(values, ["/plans/lists/{set}.csv", "/plans/b.fits", "{work}/{set}.ms", "3asec"]);
+        assert_eq!(plan.sets[0].vars["sky"], "/plans/a.csv");
+        let given = |name: &str, value: &str| plan.placed(name, value, "{work}/x");
+        assert_eq!(given("sky", "a.csv"), "{work}/x/a.csv");
+        assert_eq!(given("sky", "{set}.csv"), "{work}/x/{set}.csv");
+        assert_eq!([given("sky", "/a.csv"), given("sky", "{ms}.csv")], ["/a.csv", "{ms}.csv"]);
+        assert_eq!(given("python", "bin/python"), "{work}/x/bin/python", "as a shell finds it");
+        assert_eq!([given("python", "python3"), given("scale", "1/2")], ["python3", "1/2"]);
     }
 
     #[test]

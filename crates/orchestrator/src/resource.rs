@@ -36,6 +36,14 @@ impl Resource {
         }
     }
 
+    /// Where it is; of a column, its set.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Path(path) | Self::Column { set: path, .. } => path,
+        }
+    }
+
     /// Its name in records: relative to the work folder where it is in it.
     #[must_use]
     pub fn key(&self, work: &Path) -> String {

@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::layout::Layout;
 use crate::lock::{Asked, SetLock};
 use crate::record::write_state;
+use crate::slurm::Files;
 
 /// What was removed of a set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,8 +24,8 @@ pub struct Retired {
     pub at_unix_s: u64,
 }
 
-/// Removes products of a set that is done and remembers it as retired: its stages count as up to date from now on, so its
-/// other products keep their place in the night. `false` when somebody works on it now.
+/// Removes products of a set that is done and remembers it as retired: stages that it went through count as up to date from
+/// now on, so its other products keep their place in the night. `false` when somebody works on it now.
 ///
 /// A product leaves its name whole, and is removed then. What a crash leaves of that is removed by [`finish_retiring`].
 ///
@@ -34,6 +35,10 @@ pub struct Retired {
 pub fn retire(layout: &Layout, set: &str, retired: &Retired) -> Result<bool, Error> {
     let me = Owner::current()?;
     let Asked::Held(_lock) = SetLock::ask(&layout.lock(set), &me)? else { return Ok(false) };
+    // A job of a cluster goes on when its run has died.
+    if Files::new(layout).lease(set)?.is_some() {
+        return Ok(false);
+    }
     let mark = layout.retired(set);
     let text = serde_json::to_vec(retired).map_err(|source| Error::State { path: mark.clone(), source })?;
     write_state(&mark, &text)?;

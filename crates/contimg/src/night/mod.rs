@@ -68,7 +68,7 @@ pub(crate) fn work() -> std::process::ExitCode {
 #[derive(Args, Clone, Debug, Default)]
 #[command(after_help = "Examples:
   contimg run /data/incoming --work /data/night  # complete groups, all stages
-  contimg run --work /data/night  # go on, as asked the last time
+  contimg run --work /data/night  # go on, with the same inputs
   contimg run /data/ms/*.ms --work /data/night --until apply
   contimg run /data/incoming --work /data/night --plan night.toml --memory 16GiB
   contimg run --print-plan > night.toml  # the plan, to be changed
@@ -76,7 +76,8 @@ pub(crate) fn work() -> std::process::ExitCode {
   contimg run /data/incoming --work /shared/night --executor slurm
 
 Running it again resumes: only what is missing, or whose inputs or settings changed, is done. Nothing needs to \
-    be cleaned up first, whatever ended the run before. Exit codes: 0 every set is done, 1 sets failed for their \
+    be cleaned up first, whatever ended the run before. Without inputs, the plan, names, budgets and executor are as the \
+    last time, too, where nothing else is said; which part of the night to do (--only, --until) is not. Exit codes: 0 every set is done, 1 sets failed for their \
     input, 3 the disk is full, 4 sets failed otherwise, 130 and 143 stopped by SIGINT and SIGTERM.")]
 pub(crate) struct RunArgs {
     /// Folders of UVH5 subbands, subband files, or Measurement Sets.
@@ -91,13 +92,14 @@ pub(crate) struct RunArgs {
     /// Print the plan that would be used.
     #[arg(long)]
     pub print_plan: bool,
-    /// Give a name of the plan another value.
+    /// Give a name of the plan another value. A relative path is meant from this folder, where the plan says that the value
+    /// is a path: stages read or write it, or it is listed under `paths`.
     #[arg(long = "var", value_name = "NAME=VALUE")]
     pub vars: Vec<String>,
-    /// Only these sets, also in stages of the whole night.
+    /// Only these sets, also in stages of the whole night; this time.
     #[arg(long = "only", value_name = "SET")]
     pub only: Vec<String>,
-    /// The last stage to do.
+    /// The last stage to do, this time.
     #[arg(long, value_name = "STAGE")]
     pub until: Option<String>,
     /// Memory of the whole process tree [default: 80 % of what is available].
@@ -177,6 +179,10 @@ fn of(error: &orchestrator::Error) -> Failure {
             .hint("`contimg run --print-plan` prints a plan that works; the pages of crate `orchestrator` tell what a stage can say"),
         E::Template { .. } => Failure::of(Class::Usage, error).hint(
             "give it a value with --var NAME=VALUE or under [vars] in the plan; literal braces are written twice",
+        ),
+        E::RelativePath { .. } => Failure::of(Class::Usage, error).hint(
+            "write it whole, or with a name in front such as {work}; the values of names listed under `paths` in the plan \
+             begin at the plan's folder, or where --var gives them",
         ),
         E::OverBudget { .. } => {
             Failure::of(Class::Usage, error).hint("give the run more, or the stage less in the plan")

@@ -1,9 +1,12 @@
 //! What a run is asked for: kept in the work folder, so that running again needs no arguments.
+//!
+//! What says what the night is (inputs, plan, names, budgets, executor) stays until something else is said, and naming inputs
+//! begins anew. Which part of it to do (`--only`, `--until`) is a run's own, kept for those that look at what it did.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use orchestrator::{DataSet, Layout, NIGHT, Plan};
@@ -27,8 +30,16 @@ pub(super) struct Request {
     input: Vec<PathBuf>,
     /// The plan's origin and text.
     plan: (String, String),
+    /// The folder of the plan's file, as a template.
+    #[serde(default)]
+    plan_folder: Option<String>,
     vars: BTreeMap<String, String>,
+    /// Of the last run alone.
     only: BTreeSet<String>,
+    /// What takes its place, this time.
+    #[serde(skip)]
+    chosen: Option<BTreeSet<String>>,
+    /// Of the last run alone.
     pub until: Option<String>,
     memory: Option<u64>,
     pub cores: Option<u32>,
@@ -41,17 +52,19 @@ pub(super) struct Request {
 }
 
 impl Request {
-    /// From the command line; without inputs and plan, what is not said is as it was the last time.
+    /// From the command line; without inputs, what the night is and is not said is as it was the last time.
     pub(super) fn new(args: &RunArgs, layout: Option<&Layout>) -> Result<Self, Failure> {
         let before = match layout {
-            Some(layout) if args.input.is_empty() && args.plan.is_none() => Self::read(layout)?,
+            Some(layout) if args.input.is_empty() => Self::read(layout)?,
             _ => None,
         };
         let mut request = before.unwrap_or(Self {
             input: Vec::new(),
             plan: ("the default plan".to_owned(), DEFAULT_PLAN.to_owned()),
+            plan_folder: None,
             vars: BTreeMap::new(),
             only: BTreeSet::new(),
+            chosen: None,
             until: None,
             memory: None,
             cores: None,
@@ -67,13 +80,24 @@ impl Request {
             let text = fs::read_to_string(path)
                 .map_err(|e| Failure::io(Class::Input, format!("cannot read the plan {}", path.display()), &e))?;
             request.plan = (path.display().to_string(), text);
+            let folder = path.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned));
+            folder.as_deref().map_or(Ok(()), check_path)?;
+            request.plan_folder = folder.map(|folder| template(&folder, layout));
         }
+        let plan = Plan::parse(&request.plan.0, &request.plan.1).map_err(|e| of(&e))?;
         for var in &args.vars {
             let Some((name, value)) = var.split_once('=') else {
                 return Err(Failure::new(Class::Usage, format!("--var {var}: there is no `=`"))
                     .hint("write it like --var sky_model=/data/sky.csv"));
             };
-            request.vars.insert(name.to_owned(), value.to_owned());
+            let value = placed(&plan, name, value, layout)?;
+            if !args.quiet && Path::new(&value).is_relative() && Path::new(&value).exists() {
+                errln!(
+                    "note: --var {name}={value}: there is a file of that name here, and stages, which run in folders of their \
+                     own, get this text as it is; with paths = [\"{name}\"] in the plan, it is a path from here"
+                );
+            }
+            request.vars.insert(name.to_owned(), value);
         }
         let missing = args.missing.map(|missing| match missing {
             Missing::Refuse => "refuse",
@@ -89,10 +113,8 @@ impl Request {
         for (name, value) in options {
             request.vars.extend(value.map(|value| (name.to_owned(), value)));
         }
-        if !args.only.is_empty() {
-            request.only = args.only.iter().cloned().collect();
-        }
-        request.until = args.until.clone().or(request.until);
+        request.only = args.only.iter().cloned().collect();
+        request.until.clone_from(&args.until);
         request.memory = args.memory.map(|memory| memory.0).or(request.memory);
         request.cores = args.cores.or(request.cores);
         request.reserve = args.reserve.map_or(request.reserve, |reserve| reserve.0);
@@ -125,9 +147,9 @@ impl Request {
         self.memory = memory.map(|memory| memory.0).or(self.memory);
     }
 
-    /// Only these sets.
+    /// Only these sets, this time.
     pub(super) fn only_these(&mut self, sets: BTreeSet<String>) {
-        self.only = sets;
+        self.chosen = Some(sets);
     }
 
     /// The plan's text.
@@ -139,6 +161,9 @@ impl Request {
     pub(super) fn plan(&self) -> Result<Plan, Failure> {
         let (origin, text) = &self.plan;
         let mut plan = Plan::parse(origin, text).map_err(|e| of(&e))?;
+        if let Some(folder) = &self.plan_folder {
+            plan = plan.in_folder(folder);
+        }
         plan.vars.extend(self.vars.clone());
         if let Some(until) = self.until.as_ref().filter(|until| plan.stage(until).is_none()) {
             let names: Vec<&str> = plan.stages.iter().map(|stage| stage.name.as_str()).collect();
@@ -162,6 +187,12 @@ impl Request {
     /// The sets that there are now, oldest first, and what a person should know.
     pub(super) fn sets(&self, plan: &Plan, layout: &Layout, quiet: bool) -> Result<Vec<DataSet>, Failure> {
         let mut sets = plan.sets.clone();
+        if let Some(folder) = &self.plan_folder {
+            let folder = folder.replacen("{work}", &layout.work().display().to_string(), 1);
+            for file in sets.iter_mut().flat_map(|set| &mut set.files) {
+                *file = Path::new(&folder).join(&*file).display().to_string();
+            }
+        }
         let mut rest = Vec::new();
         for path in &self.input {
             let path = layout.work().join(path);
@@ -173,6 +204,17 @@ impl Request {
         }
         if !rest.is_empty() {
             sets.extend(self.groups(rest, quiet)?);
+        }
+        let asked = if self.chosen.is_none() { &self.only } else { &BTreeSet::new() };
+        if let Some(unknown) = asked.iter().find(|only| sets.iter().all(|set| set.name != **only)) {
+            let near: Vec<&str> =
+                sets.iter().map(|set| set.name.as_str()).filter(|name| name.contains(&**unknown)).collect();
+            let known = if near.is_empty() { sets.iter().map(|set| set.name.as_str()).collect() } else { near };
+            let shown = known.iter().take(5).copied().collect::<Vec<_>>().join(", ");
+            let more = if known.len() > 5 { format!(" and {} more", known.len() - 5) } else { String::new() };
+            return Err(Failure::new(Class::Usage, format!("--only {unknown}: there is no such set")).hint(
+                if known.is_empty() { "there is none at all".to_owned() } else { format!("there are {shown}{more}") },
+            ));
         }
         sets.retain(|set| self.wants(&set.name));
         let mut names: BTreeMap<&str, &DataSet> = BTreeMap::new();
@@ -207,7 +249,10 @@ impl Request {
 
     /// Whether a set is asked for.
     pub(super) fn wants(&self, name: &str) -> bool {
-        self.only.is_empty() || self.only.contains(name)
+        match &self.chosen {
+            Some(chosen) => chosen.contains(name),
+            None => self.only.is_empty() || self.only.contains(name),
+        }
     }
 
     fn selection(&self, input: Vec<PathBuf>) -> Selection {
@@ -244,6 +289,35 @@ pub(super) fn data_set(group: &survey::Candidate) -> DataSet {
         files: group.files.iter().map(|file| file.display().to_string()).collect(),
         vars: BTreeMap::new(),
     }
+}
+
+/// A path as a template: a night can be moved with what lies in it.
+fn template(path: &Path, layout: Option<&Layout>) -> String {
+    match layout.and_then(|layout| path.strip_prefix(layout.work()).ok()) {
+        Some(below) if below.as_os_str().is_empty() => "{work}".to_owned(),
+        Some(below) => format!("{{work}}/{}", below.display()),
+        None => path.display().to_string(),
+    }
+}
+
+/// The value of a name given on the command line: a relative path is meant from the folder in which that was given.
+fn placed(plan: &Plan, name: &str, value: &str, layout: Option<&Layout>) -> Result<String, Failure> {
+    if !plan.is_relative_path(name, value) {
+        return Ok(value.to_owned());
+    }
+    let mut folder = std::env::current_dir().map_err(|e| {
+        Failure::io(Class::Input, format!("--var {name}={value}: cannot find the folder we are in"), &e)
+    })?;
+    check_path(&folder)?;
+    // The same file has the same name from every folder, or its stages would be done again.
+    let mut parts = Path::new(value).components().peekable();
+    while let Some(Component::CurDir | Component::ParentDir) = parts.peek() {
+        if parts.next() == Some(Component::ParentDir) {
+            folder.pop();
+        }
+    }
+    folder.extend(parts);
+    Ok(template(&folder, layout))
 }
 
 /// A path as the request keeps it.

@@ -1,14 +1,14 @@
 //! `contimg retire`: sets that can be made again give room, the oldest first.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     path::{Path, PathBuf},
     process::ExitCode,
     time::UNIX_EPOCH,
 };
 
 use clap::Args;
-use orchestrator::{Layout, Plan, Record, Retired, Scope, State, disk_bytes, read_all};
+use orchestrator::{Layout, Plan, Record, Retired, Scope, Stage, State, disk_bytes, read_all};
 use publish::Status;
 use serde::Serialize;
 use serde_json::json;
@@ -25,6 +25,7 @@ use crate::{
 #[command(after_help = "Examples:
   contimg retire --work /data/night --keep 500GiB  # what would go
   contimg retire --work /data/night --keep 500GiB --remove  # oldest first
+  contimg retire --work /data/night --keep 1TiB --until apply  # no images here
 
 A set's Measurement Set may go when all its stages are done, nobody works on it, and the subbands that it was \
     made from are still there as they were. Images, calibration tables, reports and records stay, and the set still \
@@ -35,6 +36,9 @@ pub(crate) struct RetireArgs {
     /// Disk that the work folder may take.
     #[arg(long, value_name = "SIZE")]
     pub keep: Bytes,
+    /// Sets count as done when this stage is: those behind it will not be done for what is removed.
+    #[arg(long, value_name = "STAGE")]
+    pub until: Option<String>,
     /// Remove what is listed.
     #[arg(long)]
     pub remove: bool,
@@ -69,10 +73,22 @@ pub(crate) fn run(args: &RetireArgs) -> Result<ExitCode, Failure> {
         Some(request) => request.plan()?,
         None => return Err(Failure::new(Class::Input, "nothing was run in this folder yet")),
     };
+    let stages: Vec<&Stage> = plan.stages.iter().filter(|stage| stage.scope == Scope::Set).collect();
+    let stages = match &args.until {
+        Some(until) => match stages.iter().position(|stage| stage.name == *until) {
+            Some(last) => &stages[..=last],
+            None => {
+                let names: Vec<&str> = stages.iter().map(|stage| stage.name.as_str()).collect();
+                return Err(Failure::new(Class::Usage, format!("--until {until}: sets have no such stage"))
+                    .hint(format!("they have {}", names.join(", "))));
+            }
+        },
+        None => &stages[..],
+    };
     if args.remove {
         orchestrator::finish_retiring(&layout).map_err(|e| of(&e))?;
     }
-    let mut entries = entries(&layout, &plan)?;
+    let mut entries = entries(&layout, &plan, stages)?;
     // What lies behind a link is not below the work folder, and belongs to it.
     let is_elsewhere = |entry: &&Entry| {
         layout.work().join(&entry.path).canonicalize().is_ok_and(|path| !path.starts_with(layout.work()))
@@ -132,12 +148,12 @@ pub(crate) fn run(args: &RetireArgs) -> Result<ExitCode, Failure> {
 }
 
 /// The night's Measurement Sets in the order of their names, which are their times, with reasons for those that stay.
-fn entries(layout: &Layout, plan: &Plan) -> Result<Vec<Entry>, Failure> {
+fn entries(layout: &Layout, plan: &Plan, stages: &[&Stage]) -> Result<Vec<Entry>, Failure> {
     let mut records: BTreeMap<String, Vec<Record>> = BTreeMap::new();
     for record in read_all(layout).map_err(|e| of(&e))? {
         records.entry(record.set.clone()).or_default().push(record);
     }
-    let held: BTreeSet<String> = orchestrator::holders(layout).map_err(|e| of(&e))?.into_iter().map(|h| h.0).collect();
+    let held = super::status::held(layout)?;
     let mut paths = Vec::new();
     verify::products(layout.work(), 3, &mut paths)
         .map_err(|e| Failure::io(Class::Input, format!("cannot list {}", layout.work().display()), &e))?;
@@ -150,10 +166,12 @@ fn entries(layout: &Layout, plan: &Plan) -> Result<Vec<Entry>, Failure> {
         };
         let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
         let Some(records) = records.get(name).filter(|_| manifest.kind == "measurement-set") else { continue };
-        let reason = if held.contains(name) {
-            Some("a run works on it".to_owned())
+        let reason = if let Some(held) = held.get(name) {
+            Some(held.by.clone())
         } else {
-            unfinished(plan, records).or_else(|| irreplaceable(&path, &manifest)).or_else(|| read_by_night(plan))
+            unfinished(plan, stages, records)
+                .or_else(|| irreplaceable(&path, &manifest))
+                .or_else(|| read_by_night(plan))
         };
         let relative = path.strip_prefix(layout.work()).unwrap_or(&path).to_owned();
         entries.push(Entry {
@@ -167,16 +185,25 @@ fn entries(layout: &Layout, plan: &Plan) -> Result<Vec<Entry>, Failure> {
     Ok(entries)
 }
 
-/// The stage of a set that is not done, in words.
-fn unfinished(plan: &Plan, records: &[Record]) -> Option<String> {
-    let is_meant = |name: &str| {
-        name == "files" || plan.vars.contains_key(name) || plan.sets.iter().any(|set| set.vars.contains_key(name))
+/// The first of `stages` that is not done of a set, in words.
+fn unfinished(plan: &Plan, stages: &[&Stage], records: &[Record]) -> Option<String> {
+    let is_meant = |stage: &&&Stage| {
+        stage.only_with.as_deref().is_none_or(|name| {
+            name == "files" || plan.vars.contains_key(name) || plan.sets.iter().any(|set| set.vars.contains_key(name))
+        })
     };
-    plan.stages
-        .iter()
-        .filter(|stage| stage.scope == Scope::Set && stage.only_with.as_deref().is_none_or(is_meant))
-        .find(|stage| !records.iter().any(|record| record.stage == stage.name && record.state == State::Done))
-        .map(|stage| format!("its stage `{}` is not done", stage.name))
+    let is_done =
+        |stage: &Stage| records.iter().any(|record| record.stage == stage.name && record.state == State::Done);
+    let mut before = None;
+    for stage in stages.iter().filter(is_meant) {
+        if !is_done(stage) {
+            let anyway =
+                before.map_or_else(String::new, |before| format!(" (with --until {before} it may go all the same)"));
+            return Some(format!("its stage `{}` is not done{anyway}", stage.name));
+        }
+        before = Some(&stage.name);
+    }
+    None
 }
 
 /// Why a set could not be made again, in words.

@@ -111,7 +111,6 @@ pub(crate) fn run(args: &RetryArgs) -> Result<ExitCode, Failure> {
         errln!("trying again: {}", chosen.iter().cloned().collect::<Vec<_>>().join(", "));
     }
     request.set_memory(args.memory);
-    request.write(&layout)?;
     // What is done already belongs to the whole night, whose stages read the products of all sets.
     chosen.extend(done);
     request.only_these(chosen);

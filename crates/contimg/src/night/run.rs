@@ -55,8 +55,10 @@ pub(crate) fn run_quietly(args: &RunArgs) -> Result<(Summary, ExitCode), Failure
     check_path(layout.work())?;
     let request = Request::new(args, Some(&layout))?;
     request.plan()?;
-    request.write(&layout)?;
     let follow = args.follow.is_asked_for().then_some(&args.follow);
+    if follow.is_some() || !layout.request().exists() {
+        request.write(&layout)?;
+    }
     let summary = go(&request, &layout, follow, args.quiet, args.json)?;
     if !args.no_report {
         report(&layout, &summary);
@@ -128,6 +130,12 @@ pub(super) fn go(
         journal.note(event);
         ledger.note(event);
         show.event(event);
+        // Only now: a mistyped folder or plan must not take the place of what was asked for before.
+        if matches!(event, Event::SetsFound { .. })
+            && let Err(problem) = request.write(layout)
+        {
+            show.line(&format!("warning: what this run was asked for is not kept: {}", problem.chain.join(": ")));
+        }
         if matches!(event, Event::NightBegins { .. })
             && let Err(problem) = register.run()
         {
@@ -149,7 +157,8 @@ pub(super) fn go(
         return Err(failure);
     }
     let summary = summary?;
-    let attempted = summary.done.len() + summary.failed.len() + summary.passed_over.len() + summary.unfinished.len();
+    let lists = [summary.failed.len(), summary.passed_over.len(), summary.unfinished.len(), summary.retired.len()];
+    let attempted = summary.done.len() + lists.iter().sum::<usize>();
     if attempted == 0 && !json && follow.is_none() {
         return Err(Failure::new(Class::Input, "there is no data set to work on")
             .hint("name a folder of UVH5 subbands or Measurement Sets; `contimg plan DIR` tells what is in a folder"));

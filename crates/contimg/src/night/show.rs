@@ -144,6 +144,12 @@ impl Show {
                 outln!("{title}: {set} at {stage} ({class}); contimg why {set} --work {}", layout.work().display());
             }
         }
+        for (set, stage) in &summary.retired {
+            outln!(
+                "retired before its stage {stage}: {set}; `contimg retry {set} --work {}` makes it again",
+                layout.work().display()
+            );
+        }
         if let Some(signal) = summary.stopped_by {
             outln!("stopped by signal {signal}; the same command goes on");
         }

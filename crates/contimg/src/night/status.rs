@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, process::ExitCode};
 
 use clap::Args;
-use orchestrator::{Layout, NIGHT, Plan, Record, Scope, State, read_all};
+use orchestrator::{Held, Layout, NIGHT, Plan, Record, Scope, State, read_all};
 use serde_json::json;
 
 use super::{WorkArgs, journal, of, request::Request};
@@ -14,8 +14,8 @@ const UNFINISHED: &str = "unfinished";
 
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
-A set is `waiting` (nothing was done yet), `running`, `unfinished` (a run ended before all stages that it was asked for),
-`failed` or `done`.
+A set is `waiting` (nothing was done yet), `running`, `queued` (its next stage waits in a cluster's queue), `unfinished` (a
+run ended before all stages that it was asked for), `failed` or `done`.
 
 Examples:
   contimg status --work /data/night
@@ -34,13 +34,13 @@ pub(crate) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
     let stages = goal.names();
     let sets = by_set(known_sets(&journal::read(&layout)?), read_all(&layout).map_err(|e| of(&e))?);
     let retired = orchestrator::retired(&layout).map_err(|e| of(&e))?;
-    let held: BTreeMap<String, String> = orchestrator::holders(&layout).map_err(|e| of(&e))?.into_iter().collect();
+    let held = held(&layout)?;
     if args.json {
         let list: Vec<_> = sets
             .iter()
             .map(|(set, records)| {
                 json!({
-                    "set": set, "state": goal.state(set, records, held.get(set)), "held_by": held.get(set),
+                    "set": set, "state": goal.state(set, records, held.get(set)), "held_by": held.get(set).map(|held| &held.by),
                     "retired": retired.contains(set), "stages": records,
                 })
             })
@@ -71,14 +71,21 @@ pub(crate) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
         if retired.contains(set) {
             words.push("retired".to_owned());
         }
-        let holder = held.get(set).map_or_else(String::new, |holder| format!("; {holder} works on it"));
+        let holder = held.get(set).map_or_else(String::new, |held| format!("; {}", held.by));
         outln!("{set}: {now}: {}{holder}", words.join(", "));
     }
     let peak = sets.values().flatten().map(Record::peak_memory).max().unwrap_or(0);
     let text: Vec<String> = counts.iter().map(|(state, n)| format!("{n} {state}")).collect();
     let number = sets.keys().filter(|set| *set != NIGHT).count();
-    outln!("{}: {}; largest stage {}", count(number, "set"), text.join(", "), Bytes(peak));
+    let until = goal.until.as_ref().map_or_else(String::new, |until| format!(" (the last run was --until {until})"));
+    outln!("{}: {}{until}; largest stage {}", count(number, "set"), text.join(", "), Bytes(peak));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Who works on which set.
+pub(super) fn held(layout: &Layout) -> Result<BTreeMap<String, Held>, Failure> {
+    let held = orchestrator::holders(layout).map_err(|e| of(&e))?;
+    Ok(held.into_iter().map(|held| (held.set.clone(), held)).collect())
 }
 
 /// Sets that a run found, whether or not anything was done for them.
@@ -128,10 +135,10 @@ impl Goal {
         self.plan.iter().flat_map(|plan| &plan.stages).map(|stage| stage.name.clone()).collect()
     }
 
-    /// How far a set is: `running`, `waiting`, `failed`, `unfinished` or `done`.
-    pub(super) fn state(&self, set: &str, records: &[Record], held: Option<&String>) -> &'static str {
-        if held.is_some() {
-            return "running";
+    /// How far a set is: `running`, `queued`, `waiting`, `failed`, `unfinished` or `done`.
+    pub(super) fn state(&self, set: &str, records: &[Record], held: Option<&Held>) -> &'static str {
+        if let Some(held) = held {
+            return if held.is_queued { "queued" } else { "running" };
         }
         // What failed in a stage that the plan has no more says nothing.
         let is_planned = |name: &str| self.plan.as_ref().is_none_or(|plan| plan.stage(name).is_some());

@@ -92,9 +92,7 @@ fn lost(layout: &Layout, found: &[Found]) -> Result<Vec<Found>, Failure> {
         if record.state != State::Done || retired.contains(&record.set) {
             continue;
         }
-        let products = record.outputs.keys().map(|key| match Resource::parse(key) {
-            Resource::Path(path) | Resource::Column { set: path, .. } => layout.work().join(path),
-        });
+        let products = record.outputs.keys().map(|key| layout.work().join(Resource::parse(key).path()));
         lost.extend(products.filter(|path| !path.exists()));
     }
     lost.retain(|path| found.iter().all(|product| product.path != *path));

@@ -95,7 +95,7 @@ impl Engine<'_> {
             self.sets[index].phase = Phase::At(at + 1);
             return Ok(true);
         };
-        if state.retired {
+        if state.retired && state.records.get(&stage.name).is_some_and(|record| record.state != State::Failed) {
             return Ok(self.is_up_to_date(index, at));
         }
         if let Some(note) = self.skip_reason(stage, state, concrete) {
@@ -132,6 +132,13 @@ impl Engine<'_> {
                     stage,
                     format!("it failed in an earlier run ({class}) and its inputs are the same"),
                 );
+                Ok(false)
+            }
+            Decision::Missing { what } if state.retired => {
+                let set = state.set.name.clone();
+                let reason = format!("{what} was retired before this stage; `contimg retry {set}` makes it again");
+                self.summary.retired.push((set, stage.name.clone()));
+                self.stop_set(index, stage, reason);
                 Ok(false)
             }
             Decision::Missing { what } => {

@@ -2,8 +2,15 @@
 //!
 //! Their plain output with a format of ours is the same in all versions; `--json` needs plugins that many clusters lack.
 
+use std::io::Read;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::error::Error;
 
@@ -74,7 +81,11 @@ impl Commands {
     }
 
     fn ask(&self, program: &'static str, arguments: &[String]) -> Result<String, Error> {
-        let failed = |reason: String| Error::Slurm { program, reason };
+        let output = Self::command(program, arguments).output();
+        Self::answer(program, output)
+    }
+
+    fn command(program: &'static str, arguments: &[String]) -> Command {
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::null());
         // A head that is itself a job has the settings of its own job in its environment.
@@ -84,7 +95,12 @@ impl Commands {
                 command.env_remove(&name);
             }
         }
-        let output = command.output().map_err(|error| failed(error.to_string()))?;
+        command
+    }
+
+    fn answer(program: &'static str, output: std::io::Result<Output>) -> Result<String, Error> {
+        let failed = |reason: String| Error::Slurm { program, reason };
+        let output = output.map_err(|error| failed(error.to_string()))?;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
@@ -105,14 +121,36 @@ impl Commands {
 
     /// Everything that this user has in the queue, one entry for each task of an array, also what has ended lately.
     pub(crate) fn list(&self) -> Result<Vec<Listed>, Error> {
-        let arguments = [
-            "--noheader".to_owned(),
-            "--array".to_owned(),
-            "--states=all".to_owned(),
-            format!("--user={}", rustix::process::getuid().as_raw()),
-            "--format=%F|%K|%T|%r|%o".to_owned(),
-        ];
-        Ok(self.ask("squeue", &arguments)?.lines().filter_map(listed).collect())
+        Ok(self.ask("squeue", &queue())?.lines().filter_map(listed).collect())
+    }
+
+    /// The same for somebody who would rather not know than wait: a controller that is away lets `squeue` try for long.
+    pub(crate) fn list_soon(&self) -> Result<Vec<Listed>, Error> {
+        const SOON: Duration = Duration::from_secs(4);
+        let failed = |error: std::io::Error| Error::Slurm { program: "squeue", reason: error.to_string() };
+        let mut command = Self::command("squeue", &queue());
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0).spawn().map_err(failed)?;
+        let group = child.id();
+        let (done, waits) = mpsc::channel::<()>();
+        let watch = thread::spawn(move || {
+            // The sender is dropped when the answer is there, before the process can be reaped and its number given away.
+            if waits.recv_timeout(SOON) == Err(RecvTimeoutError::Timeout)
+                && let Some(pid) = i32::try_from(group).ok().and_then(Pid::from_raw)
+            {
+                // It may have ended by itself in this moment.
+                let _ = kill_process_group(pid, Signal::KILL);
+            }
+        });
+        let mut text = Vec::new();
+        let read = child.stdout.take().map_or(Ok(0), |mut stdout| stdout.read_to_end(&mut text));
+        drop(done);
+        // A panic there has printed its own message.
+        let _ = watch.join();
+        let status = child.wait().map_err(failed)?;
+        read.map_err(failed)?;
+        let text = Self::answer("squeue", Ok(Output { status, stdout: text, stderr: Vec::new() }))?;
+        Ok(text.lines().filter_map(listed).collect())
     }
 
     /// How the task that runs `script` ended; `None` when Slurm does not know it any more.
@@ -164,6 +202,17 @@ impl Commands {
             }),
         }
     }
+}
+
+/// What `squeue` is asked.
+fn queue() -> [String; 5] {
+    [
+        "--noheader".to_owned(),
+        "--array".to_owned(),
+        "--states=all".to_owned(),
+        format!("--user={}", rustix::process::getuid().as_raw()),
+        "--format=%F|%K|%T|%r|%o".to_owned(),
+    ]
 }
 
 /// One line of the queue; nothing for a job that is no task of an array.

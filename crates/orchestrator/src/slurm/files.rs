@@ -21,6 +21,8 @@ use crate::error::Error;
 use crate::job::Job;
 use crate::record::{Record, write_durably};
 
+use super::commands::Listed;
+
 /// One attempt, by where its job lies.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Attempted {
@@ -157,6 +159,13 @@ impl Files {
 
     pub(crate) fn write_array(&self, wave: &str, array: u64) -> Result<(), Error> {
         write_durably(&self.wave(wave).join("array"), array.to_string().as_bytes())
+    }
+
+    /// Whether a queue has the attempt's job, waiting or at work. The script says what is ours: a controller that lost its
+    /// state gives the same numbers again.
+    pub(crate) fn is_listed(&self, attempt: &Attempted, listed: &[Listed]) -> bool {
+        let script = self.script(&attempt.wave);
+        listed.iter().any(|task| task.is_open() && task.task == attempt.task && task.script == script)
     }
 
     /// Makes what other machines wrote visible here: a file server's clients remember for a while that a name is not there,

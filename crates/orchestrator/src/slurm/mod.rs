@@ -28,9 +28,9 @@ mod outcome;
 mod submit;
 mod watch;
 
-pub(crate) use commands::{Commands, Listed};
+pub(crate) use commands::Commands;
 pub(crate) use crew::{Assignment, Begun, Crew};
-pub(crate) use files::Files;
+pub(crate) use files::{Files, Lease};
 pub use node::work_on_node;
 
 use crate::budget::Budget;

@@ -6,7 +6,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use orchestrator::{Layout, Record, Resource, State, read_all};
+use orchestrator::{Layout, NIGHT, Record, Resource, State, read_all};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -38,7 +38,7 @@ pub(super) struct Failed {
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Set {
     pub set: String,
-    /// `waiting`, `running`, `failed`, `unfinished` or `done`.
+    /// `waiting`, `running`, `queued`, `failed`, `unfinished` or `done`.
     pub state: &'static str,
     pub stages: Vec<Record>,
 }
@@ -64,7 +64,7 @@ impl Night {
         let stages = goal.names();
         let records = read_all(layout).map_err(|e| of(&e))?;
         let entries = journal::read(layout)?;
-        let held: BTreeMap<String, String> = orchestrator::holders(layout).map_err(|e| of(&e))?.into_iter().collect();
+        let held = status::held(layout)?;
         let sets = status::by_set(status::known_sets(&entries), records.clone())
             .into_iter()
             .map(|(set, records)| {
@@ -88,9 +88,19 @@ impl Night {
         })
     }
 
-    /// The sets in a state.
+    /// The sets in a state. What is done for the whole night is no set.
     pub(super) fn count(&self, state: &str) -> usize {
-        self.sets.iter().filter(|set| set.state == state).count()
+        self.sets.iter().filter(|set| set.state == state && set.set != NIGHT).count()
+    }
+
+    /// All sets.
+    pub(super) fn number(&self) -> usize {
+        self.sets.iter().filter(|set| set.set != NIGHT).count()
+    }
+
+    /// How far the stages of the whole night are, where they began.
+    pub(super) fn night_state(&self) -> Option<&'static str> {
+        self.sets.iter().find(|set| set.set == NIGHT).map(|set| set.state)
     }
 
     /// The last run in which anything was done.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use orchestrator::NIGHT;
 use report::{Axis, Cell, HeatMap, Page, Plot, Point, Span, Status, Table, Timeline};
 
 use super::{
@@ -9,7 +10,7 @@ use super::{
     history::Run,
     night::{Failed, Night},
 };
-use crate::{night::show::once_a_stage, size::Bytes, tiles};
+use crate::{night::show::once_a_stage, notation::count, size::Bytes, tiles};
 
 /// Sets in one timeline, and heat maps, at most: the JSON twin has all.
 const LANES: usize = 300;
@@ -31,17 +32,19 @@ pub(super) fn page(night: &Night) -> Page {
 }
 
 fn summary(page: &mut Page, night: &Night) {
-    let states = ["done", "failed", "running", "unfinished", "waiting"];
-    let [done, failed, running, unfinished, waiting] = states.map(|state| night.count(state));
-    let status = match (failed, running + unfinished + waiting) {
-        (0, 0) => Status::Good,
-        (0, _) => Status::Plain,
+    let states = ["done", "failed", "running", "queued", "unfinished", "waiting"];
+    let counts = states.map(|state| (state, night.count(state)));
+    let failed = night.count("failed") + night.failures.iter().filter(|failure| failure.set == NIGHT).count();
+    let status = match (failed, night.count("done") == night.number()) {
+        (0, true) => Status::Good,
+        (0, false) => Status::Plain,
         _ => Status::Bad,
     };
-    page.note(
-        status,
-        &format!("{done} sets done, {failed} failed, {running} running, {unfinished} unfinished, {waiting} waiting."),
-    );
+    let words: Vec<String> =
+        counts.iter().filter(|(_, count)| *count > 0).map(|(state, count)| format!("{count} {state}")).collect();
+    let whole =
+        night.night_state().map_or_else(String::new, |state| format!("; the stages of the whole night: {state}"));
+    page.note(status, &format!("{}: {}{whole}.", count(night.number(), "set"), words.join(", ")));
     for note in once_a_stage(night.skipped.iter().map(|(stage, note)| (stage.as_str(), note.as_str()))) {
         page.note(Status::Warning, &note);
     }

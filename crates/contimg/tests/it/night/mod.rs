@@ -5,6 +5,7 @@ mod faults;
 mod follow;
 mod plans;
 mod reports;
+mod requests;
 mod resume;
 mod retire;
 mod slurm;

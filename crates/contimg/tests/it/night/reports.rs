@@ -16,7 +16,7 @@ fn a_run_ends_with_a_report_of_what_went_well_and_what_did_not() {
     let night = Night::new(&format!("{sets}{SCRIPT_STAGE}"));
     night.summary(&[], 4);
     let page = fs::read_to_string(night.folder().join("report.html")).expect("the page");
-    for word in ["1 sets done, 1 failed", "Remedy:", "&lt;script&gt;", "Stages of run", "budget"] {
+    for word in ["2 sets: 1 done, 1 failed", "Remedy:", "&lt;script&gt;", "Stages of run", "budget"] {
         assert!(page.contains(word), "`{word}` is not in the page");
     }
     assert!(!page.contains("<script"), "nothing of a stage's output becomes markup");

@@ -83,6 +83,28 @@ fn what_a_crash_left_on_its_way_out_goes_the_next_time_also_behind_a_link() {
 }
 
 #[test]
+fn sets_that_are_used_elsewhere_go_when_their_part_is_done() {
+    let work = three_days();
+    work.run(&[&RUN[..], &["--until", "convert"]].concat()).expect(0);
+    let retire = |more: &[&str]| work.run(&[&["retire", "--work", "out"], more].concat());
+    retire(&["--keep", "1B"]).expect(0).says_stdout("its stage `sum` is not done (with --until convert");
+    retire(&["--keep", "1B", "--until", "count"]).expect(2).says("sets have no such stage").says("convert, sum, look");
+    let all = retire(&["--keep", "1TiB", "--until", "convert", "--json"]).expect(0).json();
+    let keep = format!("{}B", all["bytes"].as_u64().expect("bytes") - 1);
+    retire(&["--keep", &keep, "--until", "convert", "--remove"]).expect(0).says_stdout("25T00:05:19.ms: removed");
+    // What was not done for it is not called done.
+    let status = || work.run(&["status", "--work", "out"]).expect(0);
+    let run = work.run(&["run", "--work", "out", "--no-report"]).expect(0);
+    run.says("retired before this stage").says_stdout("2 sets done").says_stdout("contimg retry 2026-01-25T00:05:19");
+    status()
+        .says_stdout("2026-01-25T00:05:19: unfinished")
+        .says_stdout("night: done")
+        .says_stdout("2 done, 1 unfinished");
+    work.run(&["retry", "2026-01-25T00:05:19", "--work", "out"]).expect(0).says_stdout("3 sets done");
+    status().says_stdout("3 sets: 3 done");
+}
+
+#[test]
 fn what_is_not_done_stays() {
     let work = Work::with(&GroupSpec::tiny());
     let plan = SUMS.replace("cksum", "exit 7; cksum");

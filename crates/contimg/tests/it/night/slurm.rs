@@ -228,6 +228,36 @@ fn the_next_head_finds_the_jobs_of_one_that_was_killed() {
 }
 
 #[test]
+fn jobs_that_outlive_their_head_are_seen_and_nothing_is_taken_from_them() {
+    let cluster = Cluster::new("seen", &[("a", WAITS)]);
+    let look = |command: &[&str]| {
+        let mut command = cluster.night.work.contimg(command);
+        Ended::of(start(command.envs(cluster.environment())).wait_with_output().expect("wait")).expect(0)
+    };
+    let status = ["status", "--work", "night"];
+    let mut head = start(&mut cluster.command(&[]));
+    wait_for("a job at work", || (cluster.ran().len() == 1).then_some(()));
+    look(&status).says_stdout("a: running").says_stdout("works on it: Slurm job 1_0 does its `work` on fake");
+    send(head.id(), Signal::KILL);
+    head.wait().expect("wait");
+    look(&status)
+        .says_stdout("a: running")
+        .says_stdout("Slurm job 1_0 does its `work` on fake, for a run that has ended");
+    // A controller that does not answer says nothing against it.
+    cluster.ask("silent");
+    look(&status).says_stdout("a: running");
+    fs::remove_file(cluster.folder().join("silent")).expect("remove");
+    let state = cluster.folder().join("1_0.state");
+    fs::write(&state, "NODE_FAIL\n").expect("write");
+    look(&status).says_stdout("is not in the queue any more");
+    fs::write(&state, "RUNNING\n").expect("write");
+    fs::write(cluster.night.folder().join("go"), "").expect("write");
+    cluster.summary(0);
+    cluster.is_whole(&["a"]);
+    look(&status).says_stdout("1 set: 1 done");
+}
+
+#[test]
 fn stopping_cancels_its_own_jobs_and_no_other() {
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
         let cluster = Cluster::new(&format!("stop{code}"), &[("a", WAITS), ("b", WAITS)]);
