@@ -57,7 +57,7 @@ impl<'a> Block<'a> {
 pub struct Reasons {
     /// Exactly zero.
     pub zero: u64,
-    /// Not finite.
+    /// Not finite: one of its parts, or its modulus.
     pub not_finite: u64,
     /// An autocorrelation.
     pub autocorrelation: u64,
@@ -118,14 +118,14 @@ pub fn flag_simple(block: &mut Block<'_>, is_autocorrelation: bool, settings: &S
         if *flag {
             continue;
         }
-        let is_finite = value.re.is_finite() && value.im.is_finite();
+        let amplitude = value.norm();
         let reason = if settings.zeros && value.re == 0.0 && value.im == 0.0 {
             &mut reasons.zero
-        } else if settings.not_finite && !is_finite {
+        } else if settings.not_finite && !amplitude.is_finite() {
             &mut reasons.not_finite
         } else if settings.autocorrelations && is_autocorrelation {
             &mut reasons.autocorrelation
-        } else if is_finite && !(below..=above).contains(&value.norm()) {
+        } else if amplitude.is_finite() && !(below..=above).contains(&amplitude) {
             &mut reasons.clipped
         } else {
             continue;

@@ -119,23 +119,30 @@ fn runs(
     means.clear();
     for line in 0..lines {
         let first = line * between;
-        let (mut sum, mut count) = (0.0_f32, 0_usize);
+        let (mut sum, mut count) = (0.0_f64, 0_usize);
         for place in 0..length {
             let here = first + place * along;
+            if run == 1 {
+                // Without a sum: an enormous value, which this finds, would leave its rounding in all that follow.
+                if !mask[here] {
+                    means.push((here, residual[here]));
+                }
+                continue;
+            }
             if !mask[here] {
-                sum += residual[here];
+                sum += f64::from(residual[here]);
                 count += 1;
             }
             if place >= run {
                 let gone = first + (place - run) * along;
                 if !mask[gone] {
-                    sum -= residual[gone];
+                    sum -= f64::from(residual[gone]);
                     count -= 1;
                 }
             }
             // Half of a run must be there, for its mean to be one of such a run.
             if place + 1 >= run && count > 0 && 2 * count >= run {
-                means.push((first + (place + 1 - run) * along, sum / count as f32));
+                means.push((first + (place + 1 - run) * along, (sum / count as f64) as f32));
             }
         }
     }

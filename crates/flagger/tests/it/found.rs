@@ -118,3 +118,16 @@ fn short_and_narrow_blocks_are_searched_or_left_alone() {
         assert_eq!(mask.last().copied().unwrap_or(false), times * channels >= 8, "{times} × {channels}");
     }
 }
+
+#[test]
+fn one_enormous_value_takes_no_neighbour_with_it() {
+    // Beside 1e9 the noise of its whole row is less than a digit of an `f32` sum.
+    for enormous in [1e6, 1e9, 1e14] {
+        let truth = |number: usize, time: usize, channel: usize| (number, time, channel) == (7, 4, 5);
+        let found = flag(&contaminated(1, enormous, truth), &Settings { fill: 1.0, ..Settings::default() });
+        let (hit, wrong) = fractions(&found, truth);
+        assert!(hit == 1.0 && wrong < 0.002, "{enormous}: found {hit}, wrong {wrong}");
+        let beside = found.flags[7].iter().filter(|&&flag| flag).count();
+        assert!(beside < 12, "{enormous}: {beside} of that baseline");
+    }
+}

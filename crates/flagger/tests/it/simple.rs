@@ -68,3 +68,13 @@ fn what_is_flagged_before_is_neither_counted_nor_extended() {
         flag_baseline(&mut block, &ArrayMask::empty(shape), &settings, &mut Scratch::default()).expect("shape");
     assert_eq!((reasons.total(), flags), (0, before));
 }
+
+#[test]
+fn an_amplitude_beyond_all_numbers_is_not_finite() {
+    // Both parts are numbers; their modulus is none, so that no search can see it.
+    let visibilities = [Complex32::new(3e38, -3e38), Complex32::new(1.0, 0.0)];
+    let mut flags = [false; 2];
+    let mut block = Block::new([1, 2, 1], &visibilities, &mut flags).expect("shape");
+    assert_eq!(flag_simple(&mut block, false, &Settings::default()).not_finite, 1);
+    assert_eq!(flags, [true, false]);
+}
