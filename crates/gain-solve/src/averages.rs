@@ -162,8 +162,7 @@ impl Averages {
         }
     }
 
-    /// Number of visibilities in the sums (with re-weighting: of their weights against 1), and of those whose model is not
-    /// zero.
+    /// Number of visibilities with weight in the sums, and of those whose model is not zero.
     #[must_use]
     pub fn visibilities(&self) -> (f64, f64) {
         let (mut all, mut modelled) = (0.0, 0.0);
@@ -233,7 +232,7 @@ impl Part<'_> {
 
     /// Adds a row that this part [takes](Self::takes); others are left out.
     ///
-    /// Visibilities, models and weights that are not finite, or whose square is not, count as flagged.
+    /// Visibilities, models and weights that are not finite, or whose weighted square is nearly not, count as flagged.
     ///
     /// # Panics
     ///

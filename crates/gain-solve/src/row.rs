@@ -54,8 +54,8 @@ pub(crate) const WIDTH: usize = 128;
 /// Channels of a vector; [`WIDTH`] is a multiple.
 pub(crate) const LANES: usize = 16;
 
-/// Above this the square of a part overflows `f32` sums: such a visibility is taken for flagged.
-const LARGEST: f32 = 1e15;
+/// Above this a weighted square might overflow `f32` sums: such a visibility is taken for flagged.
+const LARGEST: f32 = 1e30;
 
 /// Neighbouring channels of a row, at most [`WIDTH`], that go into the sums in one way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -184,9 +184,9 @@ impl Planes {
     /// false.
     #[inline(always)]
     fn take_one(&mut self, c: usize, v: Complex32, m: Complex32, flag: bool) {
-        let fits = |x: f32| x.abs() < LARGEST;
         let w = self.w[c];
-        let usable = !flag & fits(v.re) & fits(v.im) & fits(m.re) & fits(m.im) & (w > 0.0) & (w < LARGEST);
+        let fits = |x: Complex32| w * (x.re * x.re + x.im * x.im) < LARGEST;
+        let usable = !flag & (w > 0.0) & (w < LARGEST) & fits(v) & fits(m);
         let keep = |x: f32| if usable { x } else { 0.0 };
         (self.vr[c], self.vi[c]) = (keep(v.re), keep(v.im));
         (self.mr[c], self.mi[c]) = (keep(m.re), keep(m.im));

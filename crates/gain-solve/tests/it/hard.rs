@@ -1,6 +1,8 @@
 //! Outliers, flags, damage, and arrays that cannot be solved.
 
-use gain_solve::{Complex32, Error, Failed, Mode, Options, Reweight, refer, solve};
+use gain_solve::{
+    Averages, Bands, Complex32, Error, Failed, Mode, Options, Reweight, Row, Shape, Weights, refer, solve,
+};
 
 use crate::observation::{Observation, Setup};
 
@@ -79,6 +81,45 @@ fn values_that_are_no_numbers_count_as_flagged() {
     flagged.flag(hit);
     let [a, b] = [damaged, flagged].map(|o| solve(&o.averages(9, None), &Options::default()).expect("solutions"));
     assert!(a.gains.iter().zip(&b.gains).all(|(a, b)| a == b && a.norm().is_finite()));
+}
+
+#[test]
+fn one_value_that_would_overflow_the_sums_costs_only_itself() {
+    let observation = Observation::new(&Setup { antennas: 6, ..Setup::default() });
+    // Neither the visibility nor its weight is out of the way; their product is no `f32`.
+    let all = |odd: Option<f32>| {
+        let mut averages = Averages::new(Shape { antennas: 6, receptors: 1, groups: 1 });
+        let bands = Bands { correlations: 1, hands: vec![0], groups: std::iter::once(0..4).collect(), first_group: 0 };
+        let mut part = averages.parts(usize::MAX).next().expect("one part");
+        for j in 1..6 {
+            for i in 0..j {
+                let g = observation.gain(0, 0, i) * observation.gain(0, 0, j).conj();
+                let mut vis = [Complex32::new(g.re as f32, g.im as f32); 4];
+                let mut flags = [false; 4];
+                if (i, j) == (1, 3) {
+                    match odd {
+                        Some(odd) => vis[2].re = odd,
+                        None => flags[2] = true,
+                    }
+                }
+                let (model, weights) = ([Complex32::ONE; 4], [1e12]);
+                let weights = Weights::Correlation(&weights);
+                let row = Row {
+                    antennas: [i, j],
+                    vis: &vis,
+                    model: &model,
+                    flags: &flags,
+                    weights,
+                    known: None,
+                    solved: None,
+                };
+                part.add(&row, &bands, None);
+            }
+        }
+        drop(part);
+        solve(&averages, &Options::default()).map(|solutions| solutions.gains)
+    };
+    assert_eq!(all(Some(9e14)), all(None));
 }
 
 #[test]
