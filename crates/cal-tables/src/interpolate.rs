@@ -114,7 +114,7 @@ impl Interpolator {
                     let at = |channel: usize| channel * row.receptors + column;
                     let usable = |channel: &usize| !row.flags[at(*channel)];
                     let solution = match &row.values {
-                        Values::Delays(delays) => usable(&0).then(|| Solution {
+                        Values::Delays(delays) => (usable(&0) && delays[column].is_finite()).then(|| Solution {
                             time_s: row.time_s,
                             gains: Vec::new(),
                             delay_s: f64::from(delays[column]) * 1e-9,

@@ -101,3 +101,18 @@ fn bandpasses_are_interpolated_onto_other_channels() {
     let gains = Interpolator::new(&bandpass, "b", &target(&set), InterpolateOptions::default()).expect("it fits");
     near(at(&gains, &set, 5.2e9).0[1], Complex32::new(2.5, 0.0));
 }
+
+#[test]
+fn a_delay_that_is_no_number_is_no_solution() {
+    let set = subtables(1, &[(1.4e9, 5)]);
+    let mut delays = table(Kind::Delay, &set);
+    for (time, nanoseconds) in [(0.0, 10.0), (50.0, f32::NAN), (100.0, 10.0)] {
+        let mut solution = row(5.2e9 + time, 0, 1, |_, _| Complex32::ONE);
+        solution.values = Values::Delays(vec![nanoseconds, f32::INFINITY]);
+        delays.rows.push(solution);
+    }
+    let gains = Interpolator::new(&delays, "k", &target(&set), InterpolateOptions::default()).expect("it fits");
+    let (now, _) = at(&gains, &set, 5.2e9 + 40.0);
+    near(now[4], Complex32::from_polar(1.0, std::f32::consts::TAU * 10e-9 * 2.0 * 244_140.6));
+    assert_eq!(now[5..], [Complex32::ZERO; 5], "the other receptor has no delay at all");
+}
