@@ -72,9 +72,10 @@ impl Scale {
             match (low <= high, axis.logarithmic) {
                 (false, true) => (0.1, 10.0),
                 (false, false) => (0.0, 1.0),
+                (true, false) if low == 0.0 && high == 0.0 => (0.0, 1.0),
                 (true, true) => (low / 1.2, high * 1.2),
                 (true, false) => {
-                    let margin = if low < high { (high - low) * 0.05 } else { low.abs().max(1e-300) * 0.1 };
+                    let margin = if low < high { (high - low) * 0.05 } else { low.abs() * 0.1 };
                     // An axis that nearly reaches zero starts there.
                     let bottom = if low >= 0.0 && low < 0.3 * high { 0.0 } else { low - margin };
                     (bottom, high + margin)
@@ -177,6 +178,11 @@ mod tests {
         assert_eq!(ticks(Axis::new("x", "").logarithmic(), &[1e-3, 20.0]), ["0.001", "0.01", "0.1", "1", "10"]);
         assert_eq!(ticks(Axis::of("x", ["a", "b"]), &[]), ["a", "b"]);
         assert_eq!(ticks(Axis::new("x", "").range(-1.0, 1.0), &[]), ["−1.0", "−0.5", "0.0", "0.5", "1.0"]);
+    }
+
+    #[test]
+    fn nothing_but_zeros_is_seen_against_one() {
+        assert_eq!(ticks(Axis::new("x", ""), &[0.0, 0.0]), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use crate::error::Error;
@@ -150,16 +152,14 @@ impl Page {
         self
     }
 }
-/// Writes a file: whole, or not at all.
+
+/// Writes a file: whole, or not at all. Who may read it is the system's choice, as for any new file.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let refused = |source| Error::Write { path: path.to_path_buf(), source };
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.tmp", std::process::id()));
-    let temporary = path.with_file_name(name);
-    fs::write(&temporary, bytes).map_err(refused)?;
-    fs::rename(&temporary, path).map_err(|source| {
-        // What remains of it is of no use to anybody.
-        let _ = fs::remove_file(&temporary);
-        refused(source)
-    })
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let anybody = fs::Permissions::from_mode(0o666);
+    let mut temporary = tempfile::Builder::new().permissions(anybody).tempfile_in(folder).map_err(refused)?;
+    temporary.write_all(bytes).map_err(refused)?;
+    temporary.persist(path).map_err(|failed| refused(failed.error))?;
+    Ok(())
 }

@@ -239,9 +239,11 @@ fn thinned(places: &[Option<(f64, f64)>]) -> Vec<Option<(f64, f64)>> {
     let column = |place: &Option<(f64, f64)>| place.map(|(x, _)| (x * 2.0).floor() as i64);
     for group in places.chunk_by(|a, b| column(a) == column(b)) {
         let height = |place: &&Option<(f64, f64)>| place.map_or(0.0, |(_, y)| y);
-        let low = group.iter().min_by(|a, b| height(a).total_cmp(&height(b)));
-        let high = group.iter().max_by(|a, b| height(a).total_cmp(&height(b)));
-        kept.extend(low.into_iter().chain(high.filter(|_| group.len() > 1)).copied());
+        let by_height = |a: &usize, b: &usize| height(&&group[*a]).total_cmp(&height(&&group[*b]));
+        let ends = [(0..group.len()).min_by(by_height), (0..group.len()).max_by(by_height)].map(|i| i.unwrap_or(0));
+        let (first, last) = (ends[0].min(ends[1]), ends[0].max(ends[1]));
+        kept.push(group[first]);
+        kept.extend((last > first).then(|| group[last]));
     }
     kept
 }

@@ -6,7 +6,8 @@ use crate::axis::{Axis, Scale};
 use crate::frame::{self, Grid, LEFT, RIGHT, TOP, WIDTH};
 use crate::markup::{Escaped, Status};
 
-/// Outlines of fields and places of sources on the sky, east to the left. Right ascension may pass 0 h.
+/// Outlines of fields and places of sources on the sky, east to the left. Right ascension may pass 0 h. The map is as large as
+/// the fields need; without a field, as the sources.
 #[derive(Clone, Debug)]
 pub struct SkyMap {
     pub(crate) title: String,
@@ -48,7 +49,10 @@ impl SkyMap {
     }
 
     pub(crate) fn svg(&self) -> String {
-        let all: Vec<(f64, f64)> = self.fields.iter().flat_map(|field| field.outline.iter().copied()).collect();
+        let mut all: Vec<(f64, f64)> = self.fields.iter().flat_map(|field| field.outline.iter().copied()).collect();
+        if all.is_empty() {
+            all = self.sources.iter().map(|&(_, ra, dec)| (ra, dec)).collect();
+        }
         let usable = |&&(ra, dec): &&(f64, f64)| ra.is_finite() && dec.is_finite();
         // The middle of the directions, so that fields on both sides of 0 h stay together.
         let (x, y) = all.iter().filter(usable).fold((0.0, 0.0), |(x, y), &(ra, _)| {

@@ -120,6 +120,37 @@ fn a_page_is_written_whole_or_not_at_all() {
 }
 
 #[test]
+fn what_cannot_be_given_its_name_leaves_nothing() {
+    let folder = tempfile::tempdir().expect("because a temporary folder can be made");
+    let taken = folder.path().join("page.html");
+    std::fs::create_dir(&taken).expect("because the folder is ours");
+    std::fs::write(taken.join("x"), "").expect("because the folder is ours");
+    assert!(matches!(Page::new("x").write(&taken), Err(Error::Write { .. })));
+    assert_eq!(std::fs::read_dir(folder.path()).expect("because it is ours").count(), 1);
+}
+
+#[test]
+fn anybody_whom_the_system_lets_may_read_a_page() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().expect("because a temporary folder can be made");
+    let mode = |name: &str| {
+        let metadata = std::fs::metadata(folder.path().join(name)).expect("because it was written");
+        metadata.permissions().mode() & 0o777
+    };
+    std::fs::write(folder.path().join("plain"), "").expect("because the folder is ours");
+    Page::new("x").write(folder.path().join("page.html")).expect("because the folder is ours");
+    assert_eq!(mode("page.html"), mode("plain"));
+}
+
+#[test]
+fn sources_without_a_field_have_a_map_too() {
+    let mut page = Page::new("sources");
+    page.sky_map(&SkyMap::new("sources").source("3C147", 85.65, 49.85).source("near", 85.9, 49.7));
+    let html = page.to_html();
+    assert_eq!(html.matches("class=\"source\"").count(), 2, "{html}");
+}
+
+#[test]
 fn a_matrix_must_be_filled() {
     let axis = || Axis::new("x", "");
     let map = HeatMap::new("m", (axis(), axis(), axis()), 2, 2, &[1.0, 2.0, 3.0]);
