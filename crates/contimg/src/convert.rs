@@ -336,7 +336,10 @@ pub(crate) fn show(name: &str, fate: &Fate) {
             }
             out!("  {:.3} % flagged", percent(o.flagged));
             if o.repaired > 0 {
-                out!(", of these {} visibilities that were not finite (set to zero)", o.repaired);
+                out!(
+                    ", of these {} visibilities that were not finite or had no usable weight (set to zero)",
+                    o.repaired
+                );
             }
             if !o.filled_subbands.is_empty() {
                 let list: Vec<_> = o.filled_subbands.iter().map(|s| format!("sb{s:02}")).collect();

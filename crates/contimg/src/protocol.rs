@@ -75,7 +75,7 @@ pub(crate) struct Content {
     pub time_range_jd: (f64, f64),
     pub visibilities: u64,
     pub flagged: u64,
-    /// Visibilities that were not finite, set to zero and flagged.
+    /// Visibilities that were not finite or had no usable weight, set to zero and flagged.
     pub repaired: u64,
     /// Subbands whose gap was filled with flagged zeros.
     pub filled_subbands: Vec<u8>,

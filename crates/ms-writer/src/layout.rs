@@ -74,7 +74,7 @@ impl Layout {
             .rows_per_tile
             .unwrap_or_else(|| tile_rows(row_bytes, options.input_chunk_rows, (windows.len() > 1).then_some(rows)));
         // FLAG is stored as bits: eight rows begin on a whole byte whatever their length.
-        let tile_rows = tile_rows.min(rows * windows.len()).next_multiple_of(8);
+        let tile_rows = tile_rows.clamp(1, rows * windows.len()).next_multiple_of(8);
         let slab_channels = header.windows.iter().map(ChannelWindow::len).collect();
         Ok(Self {
             windows,

@@ -25,7 +25,12 @@ pub struct Station {
 /// [`Error::ReadStations`] when the file cannot be read, [`Error::Stations`] when a line is not as described.
 pub fn read_stations(path: &Path) -> Result<Vec<Station>, Error> {
     let text = std::fs::read_to_string(path).map_err(|source| Error::ReadStations { path: path.to_owned(), source })?;
-    parse(&text).map_err(|(line, problem)| Error::Stations { path: path.to_owned(), line, problem })
+    // Spreadsheets begin their CSV files with a byte-order mark.
+    parse(text.trim_start_matches('\u{feff}')).map_err(|(line, problem)| Error::Stations {
+        path: path.to_owned(),
+        line,
+        problem,
+    })
 }
 
 fn parse(text: &str) -> Result<Vec<Station>, (usize, String)> {

@@ -76,7 +76,7 @@ pub struct MsSummary {
     pub visibilities: u64,
     /// How many of them are flagged.
     pub flagged: u64,
-    /// How many were not finite, and were set to zero and flagged.
+    /// How many were not finite or had no usable weight, and were set to zero and flagged.
     pub repaired: u64,
     /// Rows in which everything is flagged (FLAG_ROW).
     pub flagged_rows: u64,
@@ -169,7 +169,7 @@ impl MsWriter {
     /// Turns a block of all subbands to the set's phase centres, in place, and writes it; subbands run in parallel on the
     /// caller's rayon pool.
     ///
-    /// Non-finite visibilities are zeroed and flagged, and slabs of windows that are not present are flagged whole. The block
+    /// Visibilities and weights that are not finite are zeroed and flagged, and slabs of windows that are not present are flagged whole. The block
     /// is changed and must be filled anew.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use ndarray::{ArrayView3, ArrayViewMut3};
+use ndarray::ArrayView3;
 use num_complex::Complex32;
 
 /// The flags of a [`Slab`].
@@ -111,13 +111,6 @@ impl Slab {
         &mut self.vis[..n]
     }
 
-    /// Visibilities to change, `[row, channel, correlation]`.
-    #[must_use]
-    pub fn vis_mut(&mut self) -> ArrayViewMut3<'_, Complex32> {
-        let shape = self.shape;
-        ArrayViewMut3::from_shape(shape, self.vis_slice_mut()).expect("because reset sized the buffer")
-    }
-
     /// The flags.
     #[must_use]
     pub fn flags(&self) -> Flags<'_> {
@@ -180,19 +173,34 @@ impl Slab {
         &mut self.weights[..n]
     }
 
-    /// Sets every non-finite visibility to zero and flags it; gives and remembers their number.
+    /// Sets every visibility that is not finite to zero, and every weight that is negative or not finite, and flags both; gives
+    /// and remembers how many visibilities that were.
     pub fn repair_non_finite(&mut self) -> u64 {
         let n = self.n_values();
-        if all_finite(&self.vis[..n]) {
+        let weighs = |w: f32| (0.0..f32::INFINITY).contains(&w);
+        let weighted = match self.uniform_weight {
+            Some(w) => weighs(w),
+            None => self.weights[..n].iter().all(|&w| weighs(w)),
+        };
+        if weighted && all_finite(&self.vis[..n]) {
             return 0;
         }
-        let bad: Vec<usize> = (0..n).filter(|&i| !self.vis[i].is_finite()).collect();
+        let weight = |i: usize| self.uniform_weight.unwrap_or_else(|| self.weights[i]);
+        let bad: Vec<usize> = (0..n).filter(|&i| !self.vis[i].is_finite() || !weighs(weight(i))).collect();
         let flags = self.flags_mut();
         for &i in &bad {
             flags[i] = true;
         }
+        for &i in bad.iter().filter(|_| !weighted && self.uniform_weight.is_none()) {
+            if !weighs(self.weights[i]) {
+                self.weights[i] = 0.0;
+            }
+        }
+        self.uniform_weight = self.uniform_weight.map(|w| if weighs(w) { w } else { 0.0 });
         for &i in &bad {
-            self.vis[i] = Complex32::ZERO;
+            if !self.vis[i].is_finite() {
+                self.vis[i] = Complex32::ZERO;
+            }
         }
         self.repaired += bad.len() as u64;
         bad.len() as u64
@@ -231,20 +239,6 @@ impl VisBlock {
     pub fn allocated_bytes(&self) -> usize {
         self.slabs.iter().map(Slab::allocated_bytes).sum()
     }
-
-    /// Copies row `row` (counted within the block) of all slabs into `out`, `[channel, correlation]` over the whole band.
-    ///
-    /// # Panics
-    /// When `out` has another length than the channels of all slabs times the correlations.
-    pub fn copy_row(&self, row: usize, out: &mut [Complex32]) {
-        let mut at = 0;
-        for slab in &self.slabs {
-            let n = slab.shape[1] * slab.shape[2];
-            out[at..at + n].copy_from_slice(&slab.vis_slice()[row * n..(row + 1) * n]);
-            at += n;
-        }
-        assert_eq!(at, out.len(), "a buffer for the whole band");
-    }
 }
 
 #[cfg(test)]
@@ -265,6 +259,25 @@ mod tests {
         assert_eq!(flags.iter().filter(|&&f| f).count(), 2);
         assert!(flags[[0, 2, 0]] && flags[[1, 2, 1]]);
         assert!(slab.vis_slice().iter().all(|v| v.is_finite()));
+    }
+
+    #[test]
+    fn a_weight_that_is_none_is_zero_and_flags_its_visibility() {
+        let mut slab = Slab::default();
+        slab.reset([1, 4, 1]);
+        slab.vis_slice_mut().fill(Complex32::new(1.0, -1.0));
+        slab.weights_mut().copy_from_slice(&[f32::NAN, 2.0, -3.0, f32::INFINITY]);
+        assert_eq!(slab.repair_non_finite(), 3);
+        let Weights::Each(weights) = slab.weights() else { panic!("weights are stored") };
+        assert_eq!(weights.as_slice(), Some(&[0.0, 2.0, 0.0, 0.0][..]));
+        let Flags::Each(flags) = slab.flags() else { panic!("flags are stored") };
+        assert_eq!(flags.as_slice(), Some(&[true, false, true, true][..]));
+        assert_eq!(slab.repair_non_finite(), 0);
+        slab.reset([1, 2, 1]);
+        slab.set_uniform_weight(f32::NAN);
+        assert_eq!(slab.repair_non_finite(), 2);
+        assert!(matches!(slab.weights(), Weights::Uniform(0.0)));
+        assert_eq!((slab.repair_non_finite(), slab.repaired()), (0, 2));
     }
 
     #[test]

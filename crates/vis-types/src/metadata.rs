@@ -148,7 +148,8 @@ impl FieldDirection {
             "J2000" => Frame::Fk5,
             "B1950" => Frame::Fk4,
             "APP" => Frame::Apparent,
-            "AZEL" | "AZELNE" => Frame::AltAz,
+            // AZEL is counted from the geocentric vertical, up to 0.19° away.
+            "AZELGEO" | "AZELNEGEO" => Frame::AltAz,
             _ => return None,
         };
         Some(Direction { lon_rad: *lon_rad, lat_rad: *lat_rad, frame })
@@ -356,6 +357,10 @@ mod tests {
         assert_eq!(moving.fixed(), None);
         let still = FieldDirection { terms: vec![[1.0, 0.5], [0.0; 2]], frame: Some("ICRS".into()) };
         assert_eq!(still.fixed(), Some(Direction::icrs(1.0, 0.5)));
+        // By casacore's measures at OVRO: AZELGEO agrees with the geodetic latitude, AZEL with the geocentric one.
+        let frame = |name: &str| FieldDirection { terms: vec![[1.0, 0.5]], frame: Some(name.into()) }.fixed();
+        assert_eq!(frame("AZELGEO").map(|d| d.frame), Some(Frame::AltAz));
+        assert_eq!(frame("AZEL"), None);
     }
 
     #[test]

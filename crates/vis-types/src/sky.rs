@@ -16,7 +16,7 @@ pub enum Frame {
     Fk4,
     /// Apparent (topocentric, of date, equinox-based) right ascension and declination without refraction.
     Apparent,
-    /// Azimuth from north through east, and elevation.
+    /// Azimuth from north through east, and elevation above the plane of the ellipsoid: casacore's AZELGEO.
     AltAz,
 }
 

@@ -72,3 +72,23 @@ fn no_samples_have_weight_zero_and_no_sigma() {
         made::write(&header, &made::small_tiles(), |b| b.slabs.iter_mut().for_each(|s| s.set_uniform_weight(0.0)));
     assert!(made.column::<f32>("WEIGHT").iter().chain(&made.column::<f32>("SIGMA")).all(|&x| x == 0.0));
 }
+
+#[test]
+fn weights_that_are_no_numbers_are_flagged_and_zero() {
+    let header = made::header(2);
+    let made = made::write(&header, &made::small_tiles(), |block| {
+        if block.rows.contains(&5) {
+            let row = 5 - block.rows.start;
+            let weights = &mut block.slabs[1].weights_mut()[row * 32..(row + 1) * 32];
+            weights[4..7].copy_from_slice(&[f32::NAN, f32::INFINITY, -1.0]);
+        }
+    });
+    assert_eq!((made.summary.repaired, made.summary.flagged), (3, 3));
+    let (spectrum, flags) = (made.column::<f32>("WEIGHT_SPECTRUM"), made.column::<bool>("FLAG"));
+    let bad: Vec<usize> = (0..flags.len()).filter(|&i| flags[i]).collect();
+    assert_eq!(bad, [4, 5, 6].map(|i| 5 * 96 + 32 + i));
+    for (i, (&weight, &flag)) in spectrum.iter().zip(&flags).enumerate() {
+        assert_eq!(weight, if flag { 0.0 } else { 96.0 }, "value {i}");
+    }
+    assert!(made.column::<f32>("WEIGHT").iter().all(|&w| w == 96.0));
+}
