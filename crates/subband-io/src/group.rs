@@ -188,7 +188,7 @@ impl SubbandGroup {
     pub fn row_alignment(&self) -> usize {
         let chunks = || self.bulks().flat_map(|b| [b.vis.chunk_rows(), b.flags.chunk_rows(), b.nsamples.chunk_rows()]);
         let largest = chunks().max().unwrap_or(1);
-        let common = chunks().fold(1, |a, b| a / gcd(a, b) * b);
+        let common = chunks().fold(1_usize, |a, b| (a / gcd(a, b)).saturating_mul(b));
         // Chunks without a reasonable common multiple are followed by the largest.
         if common <= 4 * largest { common } else { largest }
     }

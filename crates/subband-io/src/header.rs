@@ -3,6 +3,7 @@
 //! UVH5 (pyuvdata memo "UVH5 File Format") with what older writers and the DSA-110 writer leave out: scalars may be
 //! zero-dimensional or of length 1, strings fixed or variable, `freq_array` `(n)` or `(1, n)`, `channel_width` one or many.
 
+use astrometry::Site;
 use vis_types::{Antenna, Correlation, FilePhasing, Telescope};
 
 use crate::error::Error;
@@ -223,21 +224,10 @@ fn telescope(header: &Group) -> Result<Telescope, Error> {
         latitude_rad,
         longitude_rad,
         height_m,
-        location_itrf_m: itrf(latitude_rad, longitude_rad, height_m),
+        location_itrf_m: Site { latitude_rad, longitude_rad, height_m }.itrf_m(),
         antennas,
         mounts,
     })
-}
-
-/// Geocentric position of a geodetic one on the WGS84 ellipsoid (NIMA TR8350.2, third edition, section 3 and equation 4-14).
-fn itrf(latitude_rad: f64, longitude_rad: f64, height_m: f64) -> [f64; 3] {
-    const SEMI_MAJOR_M: f64 = 6_378_137.0;
-    const FLATTENING: f64 = 1.0 / 298.257_223_563;
-    let e2 = FLATTENING * (2.0 - FLATTENING);
-    let (sin, cos) = latitude_rad.sin_cos();
-    let n = SEMI_MAJOR_M / (1.0 - e2 * sin * sin).sqrt();
-    let across = (n + height_m) * cos;
-    [across * longitude_rad.cos(), across * longitude_rad.sin(), (n * (1.0 - e2) + height_m) * sin]
 }
 
 /// The extra keywords as text.
@@ -268,15 +258,5 @@ mod tests {
         assert_eq!(output_order(&[XX, YY, XY, YX]), [0, 2, 3, 1]);
         assert_eq!(output_order(&[XX, XY, YX, YY]), [0, 1, 2, 3]);
         assert_eq!(output_order(&[YY, XX]), [1, 0]);
-    }
-
-    #[test]
-    fn geocentric_position_of_the_ovro_site() {
-        // pyuvdata's (ERFA's) for latitude 37.2339, longitude −118.282, 1222 m would be in oracle.json; the equator and the
-        // pole follow from the ellipsoid's axes by hand.
-        let [x, y, z] = itrf(0.0, 0.0, 10.0);
-        assert_eq!((x, y, z), (6_378_147.0, 0.0, 0.0));
-        let pole = itrf(std::f64::consts::FRAC_PI_2, 1.0, 0.0);
-        assert!((pole[2] - 6_356_752.314_245).abs() < 1e-6 && pole[0].abs() < 1e-9);
     }
 }

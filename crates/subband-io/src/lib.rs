@@ -55,7 +55,8 @@
 //! - Links, external storage and virtual datasets are refused: a subband file holds its own data. So are declared sizes
 //!   that the file cannot hold, and filtered chunks above [`OpenOptions::max_chunk_bytes`].
 //! - Missing subbands are an error unless [`OpenOptions::missing`] says otherwise; a gap then keeps its true frequencies.
-//! - Non-finite visibilities are given as they are; [`Slab::repair_non_finite`](vis_types::Slab::repair_non_finite) zeroes and flags them.
+//! - Non-finite visibilities and weights are given as they are; [`Slab::repair_non_finite`](vis_types::Slab::repair_non_finite) zeroes and flags
+//!   them.
 //!
 //! The time in a file's name is some host's clock: it is reported, never used for grouping.
 //!

@@ -80,7 +80,7 @@ impl SubbandGroup {
     /// [`Phased`](vis_types::FilePhasing::Phased).
     ///
     /// # Errors
-    /// When the rows are outside the group or cannot be read.
+    /// When the rows are outside the group or cannot be read, or one of their UVW is not finite.
     pub fn read_uvw(&self, rows: Range<usize>, uvw_m: &mut Vec<[f64; 3]>, scratch: &mut Scratch) -> Result<(), Error> {
         self.check_rows(&rows)?;
         uvw_m.clear();
@@ -103,6 +103,15 @@ impl SubbandGroup {
                 let size = scratch.f64s.len() / loaded.len();
                 let pieces: Vec<&[f64]> = scratch.f64s.chunks_exact(size).collect();
                 across.scatter(&pieces, n, out, 3, |x| x);
+                // A visibility is turned by its w: one that is none would spoil it.
+                if let Some(place) = out.iter().position(|x| !x.is_finite()) {
+                    return Err(Error::BadValue {
+                        path: bulk.source.path().to_owned(),
+                        dataset: format!("{}[{}, {}]", storage.name(), at - n + place / 3, place % 3),
+                        found: out[place].to_string(),
+                        expected: "a length in metres".to_owned(),
+                    });
+                }
             }
         }
         Ok(())

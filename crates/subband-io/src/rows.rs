@@ -40,6 +40,16 @@ fn column(header: &Group, name: &str, source: &SourceFile, limit: usize, n_rows:
     if storage.dims()[0] == n_rows { Ok(storage) } else { Err(rows_differ(&dataset, n_rows)) }
 }
 
+/// Whether it is a Julian date of the years 1858 to 2132: far outside is an unwritten or damaged value.
+pub(crate) fn is_date(jd: f64) -> bool {
+    (2_400_000.0..2_500_000.0).contains(&jd)
+}
+
+/// Whether it can be the length of an integration, seconds; 0 is an unwritten value.
+pub(crate) fn is_interval(seconds: f64) -> bool {
+    seconds > 0.0 && seconds < 86_400.0
+}
+
 pub(crate) fn rows_differ(dataset: &Dataset, n_rows: usize) -> Error {
     dataset.wrong_shape(format!("{n_rows} rows, as visdata"))
 }
@@ -82,11 +92,10 @@ impl RowColumns {
                     found: found.to_string(),
                     expected: expected.to_owned(),
                 };
-                // Julian dates of the years 1858 to 2132: far outside is an unwritten or damaged value.
-                if !(2_400_000.0..2_500_000.0).contains(&time[i]) {
+                if !is_date(time[i]) {
                     return Err(bad(&self.time, time[i], "a Julian date"));
                 }
-                if !(interval[i] > 0.0 && interval[i] < 86_400.0) {
+                if !is_interval(interval[i]) {
                     return Err(bad(&self.interval, interval[i], "a time in seconds"));
                 }
                 let antenna = |storage, number: f64| {

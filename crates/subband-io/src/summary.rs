@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::find::subband_of_name;
 use crate::hdf5;
 use crate::header::{Channels, correlations, pointing_dec};
+use crate::rows::{is_date, is_interval};
 use crate::source::SourceFile;
 
 /// A sign that a file is not finished although it can be opened.
@@ -29,7 +30,7 @@ pub enum Unfinished {
         /// Bytes that the data alone need.
         needed: u64,
     },
-    /// The first or last time was never written.
+    /// The first or last time, or the first integration's length, was never written.
     NoTimes,
     /// There are no rows.
     Empty,
@@ -59,13 +60,13 @@ pub struct FileSummary {
     pub first_time: JulianDate,
     /// Time of the last row.
     pub last_time: JulianDate,
-    /// Number of integrations, as the header says.
+    /// Number of integrations, as the header says; 0 where it does not.
     pub n_times: u64,
     /// Length of the first integration, seconds.
     pub interval_s: f64,
     /// Rows: times × baselines.
     pub n_rows: u64,
-    /// Number of baselines, as the header says.
+    /// Number of baselines, as the header says; 0 where it does not.
     pub n_baselines: u64,
     /// Number of channels.
     pub n_channels: u64,
@@ -120,7 +121,7 @@ pub fn summarise(path: &Path) -> Result<FileSummary, Error> {
     let extra = header.group("extra_keywords")?;
     let times = header.required("time_array")?;
     let intervals = header.required("integration_time")?;
-    let count = |name: &str| header.dataset(name)?.map_or(Ok(0), |d| d.i64().map(|n| n.max(0) as u64));
+    let count = |name: &str| header.dataset(name)?.map(|d| d.i64().map(|n| n.max(0) as u64)).transpose();
 
     let mut unfinished = Vec::new();
     let mut expect_rows = |dataset: &str, rows: u64| {
@@ -130,7 +131,9 @@ pub fn summarise(path: &Path) -> Result<FileSummary, Error> {
     };
     expect_rows("Header/time_array", times.dims().first().copied().unwrap_or(0));
     expect_rows("Header/integration_time", intervals.dims().first().copied().unwrap_or(0));
-    expect_rows("Header/Nblts", count("Nblts")?);
+    if let Some(rows) = count("Nblts")? {
+        expect_rows("Header/Nblts", rows);
+    }
     for name in ["flags", "nsamples"] {
         expect_rows(&format!("Data/{name}"), data.required(name)?.dims().first().copied().unwrap_or(0));
     }
@@ -149,9 +152,7 @@ pub fn summarise(path: &Path) -> Result<FileSummary, Error> {
         if intervals.dims().first().is_some_and(|&n| n > 0) {
             interval_s = intervals.f64s_at(&[0])?[0];
         }
-        // Julian dates of the years 1858 to 2132.
-        let is_date = |t: f64| (2_400_000.0..2_500_000.0).contains(&t);
-        if !is_date(first) || !is_date(last) {
+        if !is_date(first) || !is_date(last) || !is_interval(interval_s) {
             unfinished.push(Unfinished::NoTimes);
         }
     }
@@ -161,10 +162,10 @@ pub fn summarise(path: &Path) -> Result<FileSummary, Error> {
         telescope: header.dataset("telescope_name")?.map_or(Ok(String::new()), |d| d.string())?,
         first_time: JulianDate(first),
         last_time: JulianDate(last),
-        n_times: count("Ntimes")?,
+        n_times: count("Ntimes")?.unwrap_or(0),
         interval_s,
         n_rows,
-        n_baselines: count("Nbls")?,
+        n_baselines: count("Nbls")?.unwrap_or(0),
         n_channels,
         low_hz: low,
         high_hz: high,

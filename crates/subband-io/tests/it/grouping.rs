@@ -2,7 +2,9 @@
 
 use fixtures::{Fault, FaultKind, GroupSpec};
 use subband_io::vis_types::SubbandIndex;
-use subband_io::{Error, FileKind, FileSummary, FindOptions, FoundFile, GroupOptions, find, form_groups, summarise};
+use subband_io::{
+    Error, FileKind, FileSummary, FindOptions, FoundFile, GroupOptions, Unfinished, find, form_groups, summarise,
+};
 
 fn survey(dir: &std::path::Path, recursive: bool) -> Vec<(FoundFile, Result<FileSummary, Error>)> {
     let files = find(dir, &FindOptions { recursive }).expect("lists");
@@ -105,4 +107,25 @@ fn a_summary_tells_what_the_file_holds() {
     let mut again: FileSummary = serde_json::from_str(&json).expect("parses");
     again.pointing_dec_rad = s.pointing_dec_rad;
     assert_eq!(again, s);
+}
+
+#[test]
+fn an_integration_without_length_is_unfinished_and_a_count_that_is_not_given_is_no_sign() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let spec = GroupSpec { subbands: 1, ..GroupSpec::tiny() };
+    let path = &fixtures::write_group(dir.path(), &spec).expect("written")[0];
+    let header = || hdf5_metno::File::open_rw(path).expect("opens").group("Header").expect("there");
+    for name in ["Nblts", "Ntimes", "Nbls"] {
+        header().unlink(name).expect("unlinked");
+    }
+    let summary = summarise(path).expect("summarises");
+    assert_eq!((summary.unfinished, summary.n_times, summary.n_baselines), (vec![], 0, 0));
+    for unwritten in [0.0, f64::NAN] {
+        let intervals = header().dataset("integration_time").expect("there");
+        let mut values: Vec<f64> = intervals.read_raw().expect("reads");
+        values[0] = unwritten;
+        intervals.write_raw(&values).expect("written");
+        drop(intervals);
+        assert_eq!(summarise(path).expect("summarises").unfinished, [Unfinished::NoTimes]);
+    }
 }

@@ -200,3 +200,22 @@ fn groups_are_shared_between_threads() {
     shared::<Scratch>();
     shared::<Error>();
 }
+
+#[test]
+fn uvw_that_are_no_numbers_are_an_error_with_their_row() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = changed(dir.path(), |h| {
+        text(h, "phase_type", "phased");
+        number(h, "phase_center_ra", 1.25);
+        number(h, "phase_center_dec", 0.5);
+        let uvw = h.dataset("uvw_array").expect("there");
+        let mut values: Vec<f32> = uvw.read_raw().expect("reads");
+        values[3 * 21 + 2] = f32::NAN;
+        uvw.write_raw(&values).expect("written");
+    });
+    let group = open(&path).expect("opens");
+    let mut uvw = Vec::new();
+    group.read_uvw(0..21, &mut uvw, &mut Scratch::default()).expect("rows before it");
+    let read = group.read_rows(13..ROWS, &mut VisBlock::default(), &mut Scratch::default());
+    assert!(matches!(read, Err(Error::BadValue { dataset, .. }) if dataset == "Header/uvw_array[21, 2]"));
+}
