@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Raised when [`FileSummary`] changes its meaning.
-const CACHE_VERSION: u32 = 1;
+const CACHE_VERSION: u32 = 2;
 
 /// A group that could be converted.
 #[derive(Clone, Debug)]

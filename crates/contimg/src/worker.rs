@@ -83,7 +83,8 @@ fn of_output(error: &ms_writer::Error) -> Failure {
 fn convert(job: &Job) -> Result<Outcome, Failure> {
     let started = Instant::now();
     let pool = pool_of(job.threads)?;
-    let group = pool.install(|| SubbandGroup::open(&job.files, &open_options(job)?)).map_err(|e| of_input(&e))?;
+    let how = open_options(job)?;
+    let group = pool.install(|| SubbandGroup::open(&job.files, &how)).map_err(|e| of_input(&e))?;
     let mut options = ms_options(&job.set, job, &group)?;
     let fit = Fit::new(&demand(&group, job.parent_memory), job.memory, job.threads)?;
     options.rows_per_tile = Some(fit.rows);
@@ -236,7 +237,7 @@ fn demand(group: &SubbandGroup, others: u64) -> Demand<impl Fn(usize) -> u64> {
     }
 }
 
-fn open_options(job: &Job) -> Result<OpenOptions, subband_io::Error> {
+fn open_options(job: &Job) -> Result<OpenOptions, Failure> {
     let missing = match job.missing {
         Missing::Refuse => MissingSubbands::Refuse,
         Missing::Flag => MissingSubbands::Flag,
@@ -247,7 +248,13 @@ fn open_options(job: &Job) -> Result<OpenOptions, subband_io::Error> {
         Phasing::Unprojected => Some(FilePhasing::Unprojected),
         Phasing::Meridian => match job.files.first() {
             Some(file) => {
-                subband_io::summarise(file)?.pointing_dec_rad.map(|app_dec_rad| FilePhasing::Meridian { app_dec_rad })
+                let summary = subband_io::summarise(file).map_err(|e| of_input(&e))?;
+                let app_dec_rad = summary.pointing_dec_rad.ok_or_else(|| {
+                    let text = format!("{}: no declination of the pointing (phase_center_app_dec)", file.display());
+                    Failure::new(Class::Input, text)
+                        .hint("--phasing meridian needs it; leave that out for files that are not fringe-stopped")
+                })?;
+                Some(FilePhasing::Meridian { app_dec_rad })
             }
             None => None,
         },

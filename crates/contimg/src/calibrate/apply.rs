@@ -224,8 +224,8 @@ fn look(args: &ApplyArgs, view: &View, known: &Known) -> Result<Counts, Failure>
     let flags = Input::<bool>::open(&view.path, "FLAG").map_err(failed)?;
     let factors = Shared::new(view, known);
     let counters = Counters::default();
-    let starts: Vec<u64> = shape_runs(&flags, view.rows.len() as u64);
-    starts
+    view.check_cells(&flags)?;
+    view.shape_runs(&flags)
         .windows(2)
         .flat_map(|pair| {
             (pair[0]..pair[1]).step_by(4096).map(|start| start..pair[1].min(start + 4096)).collect::<Vec<_>>()
@@ -243,13 +243,6 @@ fn look(args: &ApplyArgs, view: &View, known: &Known) -> Result<Counts, Failure>
         })
         .map_err(failed)?;
     Ok(counters.done())
-}
-
-fn shape_runs(flags: &Input<bool>, rows: u64) -> Vec<u64> {
-    let mut starts: Vec<u64> = [0, rows].into_iter().chain(flags.shape_changes()).collect();
-    starts.sort_unstable();
-    starts.dedup();
-    starts
 }
 
 /// Writes CORRECTED_DATA, FLAG and WEIGHT.
@@ -275,6 +268,7 @@ fn write(args: &ApplyArgs, view: &View, known: &Known) -> Result<Counts, Failure
         weights: edit.column("WEIGHT").map_err(failed)?,
         spectrum: if has_spectrum { Some(edit.column("WEIGHT_SPECTRUM").map_err(failed)?) } else { None },
     };
+    view.check_cells(&columns.data)?;
     columns.corrected.reserve().map_err(failed)?;
     let counters = Counters::default();
     let factors = Shared::new(view, known);

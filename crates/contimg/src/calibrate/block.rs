@@ -5,6 +5,7 @@ use std::ops::Range;
 use casacore::{Complex32, Element};
 use ms_columns::Input;
 
+use crate::calibrate::set::View;
 use crate::failure::{Class, Failure};
 
 /// A failure of a table as the program reports it.
@@ -54,10 +55,12 @@ pub(crate) struct Block {
 }
 
 impl Columns {
-    pub(crate) fn open(set: &std::path::Path, with_uvw: bool) -> Result<Self, Failure> {
+    pub(crate) fn open(view: &View, with_uvw: bool) -> Result<Self, Failure> {
+        let set = &view.path;
         let failed = |error: ms_columns::Error| column_failure(Class::Input, &error);
         let (data, model) =
             (Input::open(set, "DATA").map_err(failed)?, Input::open(set, "MODEL_DATA").map_err(failed)?);
+        view.check_cells(&data)?;
         let mut changes: Vec<u64> = data.shape_changes().chain(Input::<Complex32>::shape_changes(&model)).collect();
         changes.sort_unstable();
         changes.dedup();

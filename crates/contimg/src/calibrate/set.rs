@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use casacore::Table;
+use casacore::{Element, Table};
+use ms_columns::Input;
 use ms_meta_cache::{MsMetaCache, MsSet, MsSubtables};
 use vis_types::Correlation;
 
@@ -196,6 +197,41 @@ impl View {
         known
             .and_then(|number| u16::try_from(number).ok())
             .ok_or_else(|| self.bad_row(row, format!("antenna {number} does not exist")))
+    }
+
+    /// The rows at which runs of cells of one shape begin, and where the last ends.
+    pub(crate) fn shape_runs<T: Element>(&self, column: &Input<T>) -> Vec<u64> {
+        let mut starts: Vec<u64> = [0, self.rows.len() as u64].into_iter().chain(column.shape_changes()).collect();
+        starts.sort_unstable();
+        starts.dedup();
+        starts
+    }
+
+    /// Refuses a set in which cells have other channels or correlations than the tables of its windows say: gains would go to
+    /// other channels than they belong to.
+    pub(crate) fn check_cells<T: Element>(&self, column: &Input<T>) -> Result<(), Failure> {
+        for run in self.shape_runs(column).windows(2) {
+            // Cells without a value are refused where they are read.
+            let Ok(cell) = column.cell(&(run[0]..run[1])) else { continue };
+            let rows = &self.rows[run[0] as usize..run[1] as usize];
+            for (row, key) in (run[0]..).zip(rows) {
+                let description = &self.descriptions[self.description(key)];
+                let expected = [description.channels, description.receptors.len()];
+                if cell != expected {
+                    let found = format!(
+                        "{} has cells of {} channels × {} correlations, while spectral window {} has {} × {}",
+                        column.name(),
+                        cell[0],
+                        cell[1],
+                        description.window,
+                        expected[0],
+                        expected[1]
+                    );
+                    return Err(self.bad_row(row, found));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn bad_row(&self, row: u64, found: String) -> Failure {

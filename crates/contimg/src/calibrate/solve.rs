@@ -38,7 +38,7 @@ pub(crate) fn run(args: &SolveArgs) -> Result<ExitCode, Failure> {
     let chain = references(args, &view)?;
     let names = Names::new(args, &view)?;
     let known: Vec<Loaded> = args.known.iter().map(|path| Loaded::read(path)).collect::<Result<_, _>>()?;
-    let columns = Columns::open(&view.path, args.uvrange.is_some())?;
+    let columns = Columns::open(&view, args.uvrange.is_some())?;
     let route = Route::new(&view);
     check_memory(args, &view)?;
     // Names are taken before the work is done, not after.

@@ -332,6 +332,30 @@ fn values_that_are_no_numbers_harm_nobody() {
     }
 }
 
+/// Gains would go to other channels than they belong to, or beyond the cells.
+#[test]
+fn a_set_whose_cells_are_not_those_of_its_windows_is_refused() {
+    let work = ready(8, &[]);
+    work.run(&["solve", &set()]).expect(0);
+    let mut windows = Table::open_rw(work.set().join("SPECTRAL_WINDOW")).expect("the table");
+    let freq: Vec<f64> = windows.read_ragged("CHAN_FREQ", 0..1).expect("frequencies").values;
+    for channels in [freq.len() - 8, freq.len() + 8] {
+        let freq: Vec<f64> = (0..channels).map(|k| freq[0] + k as f64 * (freq[1] - freq[0])).collect();
+        windows.write_cell("CHAN_FREQ", 0, &[channels], &freq).expect("written");
+        for column in ["CHAN_WIDTH", "EFFECTIVE_BW", "RESOLUTION"] {
+            windows.write_cell(column, 0, &[channels], &vec![freq[1] - freq[0]; channels]).expect("written");
+        }
+        windows.write("NUM_CHAN", 0..1, &[channels as i32]).expect("written");
+        windows.flush(false).expect("written");
+        let wrong = format!("while spectral window 0 has {channels} ×");
+        work.run(&["solve", &set(), "--prefix", "again"]).expect(1).says("row 0: DATA has cells of").says(&wrong);
+        for more in [&[][..], &["--dry-run"]] {
+            work.run(&[&["apply", &set(), "--tables", &table("_gpcal")], more].concat()).expect(1).says(&wrong);
+        }
+    }
+    assert!(Table::open(work.set()).expect("the set").column("CORRECTED_DATA").is_err(), "nothing was written");
+}
+
 #[test]
 fn tables_are_replaced_only_when_asked_and_those_that_do_not_fit_are_refused() {
     let work = ready(8, &[]);

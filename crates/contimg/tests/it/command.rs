@@ -53,6 +53,15 @@ fn too_little_memory_is_refused_with_what_would_do() {
 }
 
 #[test]
+fn fringe_stopping_that_is_asked_for_needs_its_declination() {
+    let work = Work::with(&GroupSpec { phasing: fixtures::Phasing::Unprojected, ..GroupSpec::tiny() });
+    let refused = work.convert(&["--phasing", "meridian"]).expect(1).says("no declination of the pointing");
+    refused.says("hint: --phasing meridian needs it");
+    assert_eq!(work.names(), [""; 0]);
+    work.convert(&[]).expect(0);
+}
+
+#[test]
 fn json_is_one_document_and_nothing_else() {
     let work = Work::with(&GroupSpec::tiny());
     let converted = work.convert(&["--json"]).expect(0);
