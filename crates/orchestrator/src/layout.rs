@@ -73,6 +73,12 @@ impl Layout {
         self.hidden().join("slurm")
     }
 
+    /// Where programs keep what they want to remember of the night besides.
+    #[must_use]
+    pub fn place(&self, name: &str) -> PathBuf {
+        self.hidden().join(name)
+    }
+
     /// One event a line, for every run.
     #[must_use]
     pub fn journal(&self) -> PathBuf {

@@ -82,7 +82,7 @@ pub use record::{Attempt, Record, State, read_all, write_state};
 pub use resource::{FilesOnly, Observe, Resource, Signatures, of_path};
 pub use retire::{Retired, finish_retiring, is_retiring, recall, retire, retired};
 pub use size::{Bytes, Seconds};
-pub use slurm::{SlurmOptions, reserved_argument, smallest_node, work_on_node};
+pub use slurm::{NODE_VARIABLE, SlurmOptions, reserved_argument, smallest_node, work_on_node};
 pub use worker::{free_disk, work};
 
 /// An error and its causes in one line.

@@ -121,7 +121,8 @@ pub struct Stage {
     #[serde(default)]
     pub check_before: Vec<Vec<String>>,
     /// Commands that follow it and finish what it built, before that is checked. They find `CONTIMG_RUN`, `CONTIMG_SET`,
-    /// `CONTIMG_STAGE` and `CONTIMG_SETTINGS` (the checksum of the stage's settings) in their environment, as the command does.
+    /// `CONTIMG_STAGE` and `CONTIMG_SETTINGS` (the checksum of the stage's settings) in their environment, as the command does, and on a node of a
+    /// cluster its name as `CONTIMG_NODE`.
     #[serde(default)]
     pub then: Vec<Vec<String>>,
     /// Commands that must succeed before its product counts.

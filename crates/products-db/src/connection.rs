@@ -93,7 +93,28 @@ impl Reader {
     /// Opens a copy of the database for reading.
     pub(crate) fn open_snapshot(path: &Path) -> Result<Self> {
         let (path, _) = existing(path)?;
-        let snapshot = Snapshot::of(&path)?;
+        Self::open_copied(path.clone(), &path)
+    }
+
+    /// Opens what `from` holds now as if it were the database at `path`: stored paths are relative to the folder of that.
+    ///
+    /// For other machines than the one whose processes write: SQLite's log is not safe on a file system that machines share
+    /// (<https://sqlite.org/wal.html>, section 1). `from` is a [`backup`](crate::backup) that the writing machine made, or the
+    /// database itself where nobody writes it at the time. It is copied to the folder for temporary files and read there, so
+    /// that `from` may be replaced at any time and nothing is made, locked or changed beside it.
+    ///
+    /// # Errors
+    /// As [`Reader::open`].
+    pub fn open_copy(path: &Path, from: &Path) -> Result<Self> {
+        let (path, _) = existing(path)?;
+        let (from, _) = existing(from)?;
+        let reader = Self::open_copied(path, &from)?;
+        reader.require_current()?;
+        Ok(reader)
+    }
+
+    fn open_copied(path: PathBuf, from: &Path) -> Result<Self> {
+        let snapshot = Snapshot::of(from)?;
         let reader = Self::open_at(&snapshot.path(), path, Access::Read)?;
         Ok(Self { snapshot: Some(snapshot), ..reader })
     }

@@ -130,4 +130,25 @@ mod tests {
         drop(reader);
         assert!(!copy.exists());
     }
+
+    #[test]
+    fn a_copy_made_elsewhere_stands_for_the_database_and_nothing_is_made_beside_either() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let [path, copies] = ["products.sqlite3", "copies"].map(|name| folder.path().join(name));
+        fs::create_dir(&copies).expect("mkdir");
+        let copy = copies.join("copy.sqlite3");
+        let mut writer = Writer::create(&path).expect("a database");
+        let group = |name: &str| Group { group_id: name.to_owned(), ..Group::default() };
+        writer.upsert(&[group("before")]).expect("a row");
+        crate::backup(&writer, &copy, |_, _| ()).expect("a copy");
+        writer.upsert(&[group("after")]).expect("a row");
+        let reader = Reader::open_copy(&path, &copy).expect("a copy of the copy");
+        let found = reader.groups(&["before".to_owned(), "after".to_owned()]).expect("a look-up");
+        assert_eq!(found.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false], "as it was copied");
+        let place = |reader: &Reader| reader.folder().stored(&path).expect("a path");
+        assert_eq!(place(&reader), place(&writer), "paths are those of the database");
+        fs::remove_file(&copy).expect("remove");
+        assert!(reader.groups(&["before".to_owned()]).expect("a look-up")[0].is_some());
+        assert_eq!(fs::read_dir(&copies).expect("list").count(), 0, "nothing is left beside it");
+    }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use products_db::{CalTable as Row, CalibrationApplied, Reader, Writer};
+use products_db::{CalTable as Row, CalibrationApplied};
 
 use crate::calibrate::set::View;
 use crate::calibrate::stages::Solved;
@@ -27,7 +27,7 @@ pub(crate) fn solved(
     valid_hours: f64,
     command: &str,
 ) -> Result<(), Failure> {
-    let mut writer = Writer::open_or_create(db).map_err(|error| failed(&error))?;
+    let mut writer = crate::db::writer(db)?;
     let stored = |path: &Path| writer.folder().stored(path).map_err(|error| failed(&error));
     let (first, last) = view.time_range();
     let created_at = now_s();
@@ -58,7 +58,7 @@ pub(crate) fn solved(
 
 /// The tables that are valid in the middle of a set's time, in the order in which they are applied.
 pub(crate) fn valid(db: &Path, view: &View) -> Result<Vec<PathBuf>, Failure> {
-    let reader = Reader::open(db).map_err(|error| Failure::of(Class::Input, &error))?;
+    let reader = crate::db::reader(db).map_err(|error| Failure::of(Class::Input, &error))?;
     let (first, last) = view.time_range();
     let middle = (first + last) / 2.0 / SECONDS_A_DAY;
     let found = reader.calibration_at(&[middle]).map_err(|error| Failure::of(Class::Input, &error))?;
@@ -74,7 +74,7 @@ pub(crate) fn valid(db: &Path, view: &View) -> Result<Vec<PathBuf>, Failure> {
 
 /// Notes that tables were applied to a set, or that with them nothing was corrected.
 pub(crate) fn applied(db: &Path, view: &View, tables: &[PathBuf], fraction: f64) -> Result<(), Failure> {
-    let mut writer = Writer::open_or_create(db).map_err(|error| failed(&error))?;
+    let mut writer = crate::db::writer(db)?;
     let stored = |path: &Path| writer.folder().stored(path).map_err(|error| failed(&error));
     let set = stored(&view.path)?;
     let rows = tables

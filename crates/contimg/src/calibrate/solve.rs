@@ -29,6 +29,7 @@ const CHAIN: std::ops::RangeInclusive<u32> = 103..=117;
 
 pub(crate) fn run(args: &SolveArgs) -> Result<ExitCode, Failure> {
     check(args)?;
+    args.db.as_deref().map_or(Ok(()), crate::db::may_write)?;
     ms_columns::recover(&args.set).map_err(|error| column_failure(Class::Input, &error))?;
     let view = View::open(&args.set)?;
     if !view.has_column("MODEL_DATA") {

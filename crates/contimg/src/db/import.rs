@@ -70,7 +70,7 @@ struct Tally {
 
 pub(super) fn run(args: &ImportArgs) -> Result<ExitCode, Failure> {
     let path = database(&args.database);
-    let mut writer = Writer::open_or_create(&path).map_err(|e| of_database(&e))?;
+    let mut writer = super::writer(&path)?;
     let mut tally = Tally::default();
     let mut found = Found::default();
     for input in &args.input {

@@ -11,6 +11,7 @@ use std::{
     process::ExitCode,
 };
 
+use orchestrator::Layout;
 use products_db::{Check, Migration, Reader, Writer, migrate, migrate_into};
 use serde_json::json;
 
@@ -19,6 +20,7 @@ use args::{BackupArgs, CheckArgs, DbCommand, InitArgs, MigrateArgs};
 
 use crate::{
     failure::{Class, Failure},
+    night,
     output::{errln, outln},
     progress,
 };
@@ -45,6 +47,41 @@ pub(crate) fn run(args: &DbArgs) -> Result<ExitCode, Failure> {
 pub(crate) fn database(given: &Path) -> PathBuf {
     let is_folder = given.is_dir() || (given.extension().is_none() && given.symlink_metadata().is_err());
     if is_folder { given.join(NAME) } else { given.to_path_buf() }
+}
+
+/// The environment variable in which a job of a cluster finds its node's name.
+const NODE: &str = orchestrator::NODE_VARIABLE;
+
+/// Opens a database for look-ups. A job on a node of a cluster reads the copy that the run's own machine made for it, or else one of
+/// its own: it must not touch the files that another machine may be writing.
+pub(crate) fn reader(path: &Path) -> products_db::Result<Reader> {
+    if !is_on_node() {
+        return Reader::open(path);
+    }
+    let folder = path.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned));
+    let copy = folder.map(|folder| night::database_copy(&Layout::new(folder))).filter(|copy| copy.is_file());
+    Reader::open_copy(path, copy.as_deref().unwrap_or(path))
+}
+
+/// Whether this is a job on a node of a cluster, where nothing writes a database.
+pub(crate) fn is_on_node() -> bool {
+    std::env::var_os(NODE).is_some()
+}
+
+/// Refuses to write on a node of a cluster.
+pub(crate) fn may_write(path: &Path) -> Result<(), Failure> {
+    let Some(node) = std::env::var_os(NODE) else { return Ok(()) };
+    let message = format!("{}: not written on {}, a node of a cluster", path.display(), node.display());
+    Err(Failure::new(Class::Usage, message).hint(
+        "only the run's own machine writes a products database, and enters what stages made before those of the whole night; \
+         leave --db out, or run this stage without --executor slurm",
+    ))
+}
+
+/// Opens a database for writing, or makes it.
+pub(crate) fn writer(path: &Path) -> Result<Writer, Failure> {
+    may_write(path)?;
+    Writer::open_or_create(path).map_err(|e| of_database(&e))
 }
 
 /// A failure with the crate's hint.
@@ -142,7 +179,7 @@ fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
 }
 
 fn backup(args: &BackupArgs) -> Result<ExitCode, Failure> {
-    let reader = Reader::open(&database(&args.database)).map_err(|e| of_database(&e))?;
+    let reader = reader(&database(&args.database)).map_err(|e| of_database(&e))?;
     let bar = progress::bar(0, "copying pages", args.quiet || args.json);
     let result = products_db::backup(&reader, &args.to, |done, all| {
         bar.set_length(all);

@@ -21,7 +21,7 @@ use crate::{
 type Rows = products_db::Result<Vec<Value>>;
 
 pub(super) fn run(args: &QueryArgs) -> Result<ExitCode, Failure> {
-    let reader = Reader::open(&database(&args.database)).map_err(|e| of_database(&e))?;
+    let reader = super::reader(&database(&args.database)).map_err(|e| of_database(&e))?;
     let rows = match args.what {
         What::Subbands => by_path_or_time::<SubbandFile>(&reader, args)?,
         What::Tables => tables(&reader, args)?,

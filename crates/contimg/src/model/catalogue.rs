@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use products_db::{Cone, Near, Reader, SkySource, SourceQuery};
+use products_db::{Cone, Near, SkySource, SourceQuery};
 use vis_types::{Component, Direction, Position, Shape, Spectrum};
 
 use super::args::SkyArgs;
@@ -21,7 +21,7 @@ pub(crate) fn sources(args: &SkyArgs, path: &Path, around: &[Direction]) -> Resu
     };
     let cones: Vec<Cone> = around.iter().map(cone).collect();
     let query = SourceQuery { catalogue: args.catalogue.clone(), min_flux_jy: args.min_flux };
-    let found = Reader::open(path).and_then(|db| db.sources(&cones, &query)).map_err(|error| {
+    let found = crate::db::reader(path).and_then(|db| db.sources(&cones, &query)).map_err(|error| {
         let mut failure = Failure::of(Class::Input, &error);
         failure.hint = error.hint().map(ToOwned::to_owned).or(failure.hint);
         failure

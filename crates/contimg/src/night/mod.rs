@@ -7,6 +7,7 @@ mod follow;
 mod journal;
 mod ledger;
 mod observe;
+mod published;
 mod register;
 mod report;
 mod request;
@@ -32,6 +33,7 @@ use crate::{
 
 pub(crate) use check::{CheckArgs, run as check};
 pub(crate) use observe::answer as observe;
+pub(crate) use published::database_copy;
 pub(crate) use register::run as register;
 pub(crate) use report::{ReportArgs, run as report};
 pub(crate) use retire::{RetireArgs, run as retire};

@@ -11,7 +11,9 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use orchestrator::{Budget, Class as FailureClass, Event, Feed, Layout, Plan, RunOptions, Summary, Surroundings};
+use orchestrator::{
+    Budget, Class as FailureClass, Event, Executor, Feed, Layout, Plan, RunOptions, Summary, Surroundings,
+};
 
 use super::{
     RunArgs,
@@ -20,6 +22,7 @@ use super::{
     ledger::Ledger,
     observe::Isolated,
     of,
+    published::publish,
     request::{Request, check_path},
     show::Show,
 };
@@ -102,6 +105,10 @@ pub(super) fn go(
         open_sets: request.open_sets,
         executor: request.executor.executor(),
     };
+    let nodes_read = matches!(options.executor, Executor::Slurm(_));
+    if nodes_read {
+        publish(layout)?;
+    }
     let mut journal = Journal::open(layout, &options.run);
     let ledger = Ledger::open(layout, &options.run);
     let observer = Isolated::default();
@@ -136,10 +143,14 @@ pub(super) fn go(
         {
             show.line(&format!("warning: what this run was asked for is not kept: {}", problem.chain.join(": ")));
         }
-        if matches!(event, Event::NightBegins { .. })
-            && let Err(problem) = register.run()
-        {
-            show.line(&format!("warning: the products database does not know all products: {problem}"));
+        if matches!(event, Event::NightBegins { .. }) {
+            if let Err(problem) = register.run() {
+                show.line(&format!("warning: the products database does not know all products: {problem}"));
+            }
+            if nodes_read && let Err(problem) = publish(layout) {
+                let why = problem.chain.join(": ");
+                show.line(&format!("warning: nodes see the products database as it was when the run began: {why}"));
+            }
         }
     };
     let around = Surroundings {

@@ -12,7 +12,6 @@ use std::{
 };
 
 use clap::Args;
-use products_db::Reader;
 use serde_json::json;
 use tile_validate::{Facts, FitsCache, Input, Kind, Report, Rules, Severity, Source, Verdict, validate};
 use vis_types::Position;
@@ -115,7 +114,7 @@ pub(crate) fn judge(
     progress: &(dyn Fn(usize) + Sync),
 ) -> Result<Report, Failure> {
     let reader = match database {
-        Some(path) => Some(Reader::open(&db::database(path)).map_err(|e| db::of_database(&e))?),
+        Some(path) => Some(db::reader(&db::database(path)).map_err(|e| db::of_database(&e))?),
         None => None,
     };
     let input = Input { tiles, database: reader.as_ref(), sources };

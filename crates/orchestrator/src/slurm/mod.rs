@@ -31,7 +31,7 @@ mod watch;
 pub(crate) use commands::Commands;
 pub(crate) use crew::{Assignment, Begun, Crew};
 pub(crate) use files::{Files, Lease};
-pub use node::work_on_node;
+pub use node::{NODE_VARIABLE, work_on_node};
 
 use crate::budget::Budget;
 use crate::error::Error;

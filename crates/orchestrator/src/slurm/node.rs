@@ -18,6 +18,10 @@ use crate::worker::{self, Employer};
 
 use super::files::{Attempted, Claim, Files, Outcome};
 
+/// The environment variable in which programs of a stage find the name of the cluster's node that they run on. It is not set
+/// where stages run on the head's own machine.
+pub const NODE_VARIABLE: &str = "CONTIMG_NODE";
+
 /// What the head saw must be seen here, too; file servers' clients may take this long.
 const SEEN: Duration = Duration::from_secs(90);
 
@@ -104,6 +108,7 @@ impl Post {
 
     fn work(&self, observer: &dyn Observe) -> Result<(), Error> {
         let mut job = self.job.clone();
+        job.env.insert(NODE_VARIABLE.to_owned(), self.claim.node.clone());
         let may = |job: &mut Job| -> Result<(), Failure> {
             sees_inputs(job)?;
             job.inputs = checksum::add(&job.inputs, &job.work)

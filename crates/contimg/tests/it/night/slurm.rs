@@ -258,6 +258,49 @@ fn jobs_that_outlive_their_head_are_seen_and_nothing_is_taken_from_them() {
 }
 
 #[test]
+fn nodes_read_a_copy_of_the_database_and_write_none() {
+    let plan = r#"
+[vars]
+ms = "{work}/ms/{set}.ms"
+[[stage]]
+preset = "convert"
+[[stage]]
+name = "census"
+scope = "night"
+command = ["sh", "-c", "\"$1\" db query \"$2\" sets --json > {out}/sets && ! \"$1\" db import \"$2\" \"$2\" 2> {out}/refused", "{out}/", "{contimg}", "{work}"]
+reads = ["{ms}::DATA"]
+product = "{work}/census"
+memory = "128MiB"
+"#;
+    let cluster = Cluster::new("database", &[]);
+    cluster.night.work.add(&fixtures::GroupSpec::tiny());
+    cluster.night.plan(plan);
+    let summary = cluster.run(&["input", "--json"]).expect(0).json();
+    assert_eq!(summary["attempts"], 2, "{summary:#}");
+    let read = |name: &str| fs::read_to_string(cluster.night.folder().join("census").join(name)).expect("read");
+    assert!(read("sets").contains("2026-01-25T00:05:19.ms"), "{}", read("sets"));
+    assert!(read("refused").contains("not written on fake"), "{}", read("refused"));
+
+    // What is written after the copy was made, a node does not see; nor does it open the database, or leave anything.
+    let look = |node: bool| {
+        let mut command = cluster.night.work.contimg(["db", "query", "night", "groups", "--json"]);
+        if node {
+            command.env("CONTIMG_NODE", "n1");
+        }
+        Ended::of(start(&mut command).wait_with_output().expect("wait")).expect(0).json()["rows"]
+            .as_array()
+            .map(Vec::len)
+    };
+    cluster.night.work.run(&["db", "import", "night", "input"]).expect(0);
+    assert_eq!((look(false), look(true)), (Some(1), Some(0)));
+    let hidden = fs::read_dir(cluster.night.folder().join(".night")).expect("list");
+    let names = hidden.map(|entry| entry.expect("entry").file_name().to_string_lossy().into_owned());
+    let mut names: Vec<String> = names.filter(|name| name.contains("database")).collect();
+    names.sort();
+    assert_eq!(names, ["database.lock", "database.sqlite3"]);
+}
+
+#[test]
 fn stopping_cancels_its_own_jobs_and_no_other() {
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
         let cluster = Cluster::new(&format!("stop{code}"), &[("a", WAITS), ("b", WAITS)]);
