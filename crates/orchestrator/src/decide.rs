@@ -80,6 +80,13 @@ impl Known<'_> {
             // A column that somebody else changed is his; a product of ours that is not what it was is damaged.
             let is_product = matches!(output, resource::Resource::Path(_));
             let is_same = |before: &String| checksum::is_unchanged(before, &found, &self.path_of(&key));
+            if !is_product && !record.outputs.get(&key).is_some_and(is_same) {
+                // Unless it is what a stage before this one left: the set was made anew, without what this stage did to it.
+                let before = self.left_before(index, &key);
+                if before.is_some_and(|before| checksum::is_unchanged(before, &found, &self.path_of(&key))) {
+                    return Ok(Decision::Run { why: format!("{key} is as it was before this stage"), inputs });
+                }
+            }
             if is_product && !record.outputs.get(&key).is_some_and(is_same) && self.last_writer(&key) == Some(index) {
                 return Ok(Decision::Run { why: format!("{key} is not what it was"), inputs });
             }
@@ -90,15 +97,23 @@ impl Known<'_> {
     /// The signature of what stage `index` reads under `key`, where `actual` is there now.
     fn as_seen_by(&self, index: usize, key: &str, actual: Option<String>) -> Option<String> {
         let actual = actual?;
-        let left_by =
-            |at: usize| self.records.get(self.stages[at].0).and_then(|record| record.outputs.get(key)).cloned();
-        let before = (0..index).rev().find_map(left_by);
-        let has_later_writer = (index..self.stages.len()).any(|at| left_by(at).is_some());
+        let before = self.left_before(index, key).cloned();
+        let has_later_writer = (index..self.stages.len()).any(|at| self.left_by(at, key).is_some());
         if !has_later_writer {
             return Some(actual);
         }
         let read_before = || self.records.get(self.stages[index].0).and_then(|record| record.inputs.get(key)).cloned();
         Some(before.or_else(read_before).unwrap_or(actual))
+    }
+
+    /// What stage `at` left under `key`.
+    fn left_by(&self, at: usize, key: &str) -> Option<&String> {
+        self.records.get(self.stages[at].0).and_then(|record| record.outputs.get(key))
+    }
+
+    /// What the nearest stage before `index` left under `key`.
+    fn left_before(&self, index: usize, key: &str) -> Option<&String> {
+        (0..index).rev().find_map(|at| self.left_by(at, key))
     }
 
     /// Where the file of a key is.

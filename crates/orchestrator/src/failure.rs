@@ -123,7 +123,8 @@ impl Class {
                 "a stage must not end before its helpers do: have the program wait for them; then `contimg retry`"
             }
             Self::Product => {
-                "the program reported success without a good product; see its output; then `contimg retry`"
+                "what it made, or looked at, is not good, and would be no better the next time: see its output and what comes \
+                 before it; then `contimg retry`"
             }
             Self::Lost => "the worker process was ended from outside; the next run tries again",
             Self::Stopped => "run the same command again to go on",

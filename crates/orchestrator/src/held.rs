@@ -32,11 +32,8 @@ pub fn holders(layout: &Layout) -> Result<Vec<Held>, Error> {
     }
     let files = Files::new(layout);
     let leased = files.leased()?;
-    let is_orphan = |(set, _): &&(String, Lease)| !held.contains_key(set);
-    let listed = match leased.iter().any(|entry| is_orphan(&entry)) {
-        true => Commands::find().and_then(|slurm| slurm.list_soon()).ok(),
-        false => None,
-    };
+    let has_orphans = leased.iter().any(|(set, _)| !held.contains_key(set));
+    let listed = has_orphans.then(|| Commands::find().and_then(|slurm| slurm.list_soon()).ok()).flatten();
     for (set, lease) in leased {
         let (what, is_queued) = words(&files, &set, &lease)?;
         match held.get_mut(&set) {

@@ -142,7 +142,7 @@ impl<'a> Programs<'a> {
             Ended::ByItself(status) if !status.success() && self.was_stopped_too(status) => {
                 Failure::new(Class::Stopped, "the run was asked to stop")
             }
-            Ended::ByItself(status) => match self.of_status(status, &arguments[0]) {
+            Ended::ByItself(status) => match self.of_status(status, &arguments[0], &tail) {
                 None if left.is_empty() => return Ok(()),
                 None => Failure::new(
                     Class::LeftProcesses,
@@ -273,7 +273,7 @@ impl<'a> Programs<'a> {
     }
 
     /// What a program's own end means.
-    fn of_status(&self, status: ExitStatus, program: &str) -> Option<Failure> {
+    fn of_status(&self, status: ExitStatus, program: &str, tail: &str) -> Option<Failure> {
         if status.success() {
             return None;
         }
@@ -312,7 +312,13 @@ impl<'a> Programs<'a> {
                     (_, Some(signal)) => {
                         Failure::new(Class::Signal, format!("{program} reported the end by {signal} of what it ran"))
                     }
-                    _ => Failure::new(meaning.unwrap_or(Class::Exit), format!("{program} ended with exit code {code}")),
+                    _ => {
+                        let said = crate::worker::said(tail).map_or_else(String::new, |said| format!(": {said}"));
+                        let program =
+                            Path::new(program).file_name().map_or(program.into(), |name| name.to_string_lossy());
+                        let message = format!("{program} ended with exit code {code}{said}");
+                        Failure::new(meaning.unwrap_or(Class::Exit), message)
+                    }
                 }
             }
         };

@@ -264,10 +264,20 @@ fn of_check(failure: Failure, class: Class) -> Failure {
     }
 }
 
+/// What a program said last of what went wrong, in one line of a length that a person reads.
+pub(crate) fn said(tail: &str) -> Option<String> {
+    const MOST: usize = 200;
+    let line = last_line(tail)?;
+    let line = line.strip_prefix("error:").unwrap_or(line).trim_start();
+    let plain: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MOST).collect();
+    Some(if line.chars().count() > MOST { format!("{plain}…") } else { plain }).filter(|said| !said.is_empty())
+}
+
 fn last_line(text: &str) -> Option<&str> {
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    // Our own programs print the error first and its causes and hint below it.
-    lines.iter().rev().find(|line| line.starts_with("error:")).or(lines.last()).copied()
+    // Our own programs print the error first, behind the set's name where there may be several, and its causes and hint below.
+    let is_error = |line: &&&str| line.starts_with("error:") || line.contains(": error: ");
+    lines.iter().rev().find(is_error).or(lines.last()).copied()
 }
 
 fn output(job: &Job, path: &Path, error: &std::io::Error) -> Failure {

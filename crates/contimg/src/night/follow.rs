@@ -306,7 +306,9 @@ impl<'a> Follow<'a> {
             let age = seen.stamp.as_ref().map_or(Duration::ZERO, age);
             if !seen.reported && seen.since.elapsed().max(age) >= self.wait && feed.notes.len() < MOST {
                 seen.reported = true;
-                feed.notes.push(format!("{}: {reason}", path.display()));
+                // Errors of whole files name them.
+                let path = path.display().to_string();
+                feed.notes.push(if reason.starts_with(&path) { reason } else { format!("{path}: {reason}") });
             }
         }
     }

@@ -53,11 +53,17 @@ pub(crate) fn run_quietly(args: &RunArgs) -> Result<(Summary, ExitCode), Failure
         return Err(Failure::new(Class::Usage, "--work names the folder of all products"));
     };
     let failed = |e: &std::io::Error| Failure::io(Class::Output, format!("cannot make {}", work.display()), e);
+    let is_new = !work.exists();
     fs::create_dir_all(work).map_err(|e| failed(&e))?;
     let layout = Layout::new(work.canonicalize().map_err(|e| failed(&e))?);
     check_path(layout.work())?;
-    let request = Request::new(args, Some(&layout))?;
-    request.plan()?;
+    let asked = Request::new(args, Some(&layout)).and_then(|request| request.plan().map(|_| request));
+    let request = asked.inspect_err(|_| {
+        // A mistake leaves no empty folder behind; what was put there meanwhile stays.
+        if is_new {
+            let _ = fs::remove_dir(work);
+        }
+    })?;
     let follow = args.follow.is_asked_for().then_some(&args.follow);
     if follow.is_some() || !layout.request().exists() {
         request.write(&layout)?;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Instant};
 
 use indicatif::ProgressBar;
-use orchestrator::{Event, Layout, Plan, Record, State, Summary};
+use orchestrator::{Class, Event, Layout, NIGHT, Plan, Record, State, Summary};
 
 use super::estimate::{Estimate, words};
 use crate::{
@@ -124,12 +124,14 @@ impl Show {
 
     /// The end of a run, to stdout.
     pub(super) fn summary(summary: &Summary, layout: &Layout) {
+        // What is done for the whole night is no set.
+        let of_sets = |list: &[(String, String, Class)]| list.iter().filter(|(set, ..)| set != NIGHT).count();
+        let unfinished = summary.unfinished.iter().filter(|set| *set != NIGHT).count();
         outln!(
-            "{} sets done, {} failed, {} passed over, {} unfinished; {} attempts, {} stages were up to date; {:.1} s; peak memory {} of {}",
+            "{} sets done, {} failed, {} passed over, {unfinished} unfinished; {} attempts, {} stages were up to date; {:.1} s; peak memory {} of {}",
             summary.done.len(),
-            summary.failed.len(),
-            summary.passed_over.len(),
-            summary.unfinished.len(),
+            of_sets(&summary.failed),
+            of_sets(&summary.passed_over),
             summary.attempts,
             summary.up_to_date,
             summary.seconds,
@@ -149,6 +151,9 @@ impl Show {
                 "retired before its stage {stage}: {set}; `contimg retry {set} --work {}` makes it again",
                 layout.work().display()
             );
+        }
+        if summary.unfinished.iter().any(|set| set == NIGHT) {
+            outln!("the stages of the whole night are unfinished");
         }
         if let Some(signal) = summary.stopped_by {
             outln!("stopped by signal {signal}; the same command goes on");

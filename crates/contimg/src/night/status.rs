@@ -78,6 +78,10 @@ pub(crate) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
     let text: Vec<String> = counts.iter().map(|(state, n)| format!("{n} {state}")).collect();
     let number = sets.keys().filter(|set| *set != NIGHT).count();
     let until = goal.until.as_ref().map_or_else(String::new, |until| format!(" (the last run was --until {until})"));
+    if sets.is_empty() {
+        outln!("no data set was found yet; `contimg run` looks for them");
+        return Ok(ExitCode::SUCCESS);
+    }
     outln!("{}: {}{until}; largest stage {}", count(number, "set"), text.join(", "), Bytes(peak));
     Ok(ExitCode::SUCCESS)
 }

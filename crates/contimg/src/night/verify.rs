@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::Args;
-use orchestrator::{Layout, Resource, State, read_all};
+use orchestrator::{Layout, Record, Resource, State, read_all};
 use publish::{Level, Status};
 use rayon::prelude::*;
 use serde_json::json;
@@ -60,14 +60,16 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<ExitCode, Failure> {
         .map(|path| look(&path, level))
         .collect::<Result<_, publish::Error>>()
         .map_err(|e| of_publish(&e))?;
-    found.extend(lost(&layout, &found)?);
+    let records = read_all(&layout).map_err(|e| of(&e))?;
+    found.extend(lost(&layout, &found, &records)?);
     let bad = found.iter().filter(|product| !product.differences.is_empty()).count();
     if args.json {
         let list: Vec<_> = found
             .iter()
             .map(|product| {
                 let path = product.path.strip_prefix(layout.work()).unwrap_or(&product.path);
-                json!({ "path": path, "bytes": product.bytes, "state": product.state, "differences": product.differences })
+                json!({ "path": path, "bytes": product.bytes, "state": product.state, "differences": product.differences,
+                    "remedy": remedy(&layout, product, &records) })
             })
             .collect();
         outln!("{:#}", json!({ "products": list, "bad": bad }));
@@ -78,17 +80,40 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<ExitCode, Failure> {
             for difference in &product.differences {
                 outln!("            {difference}");
             }
+            if let Some(remedy) = remedy(&layout, product, &records) {
+                outln!("            {remedy}");
+            }
         }
         outln!("{} products, {bad} bad", found.len());
     }
     Ok(if bad == 0 { ExitCode::SUCCESS } else { ExitCode::from(Class::Input.exit_code()) })
 }
 
+/// What brings a bad product back, where a stage made it.
+fn remedy(layout: &Layout, product: &Found, records: &[Record]) -> Option<String> {
+    if product.differences.is_empty() {
+        return None;
+    }
+    let is_it = |key: &String| layout.work().join(Resource::parse(key).path()) == product.path;
+    // The first: those after it change what it made, and follow by themselves.
+    let makers = records.iter().filter(|record| record.outputs.keys().any(is_it));
+    let maker = makers.min_by(|a, b| started(a).total_cmp(&started(b)))?;
+    let work = layout.work().display();
+    Some(match product.state {
+        "missing" => format!("`contimg run --work {work}` makes it again"),
+        _ => format!("`contimg retry {} --stage {} --work {work}` makes it again", maker.set, maker.stage),
+    })
+}
+
+fn started(record: &Record) -> f64 {
+    record.attempts.last().map_or(f64::INFINITY, |attempt| attempt.started_unix_s)
+}
+
 /// What stages made and is not there any more, though nobody retired it.
-fn lost(layout: &Layout, found: &[Found]) -> Result<Vec<Found>, Failure> {
+fn lost(layout: &Layout, found: &[Found], records: &[Record]) -> Result<Vec<Found>, Failure> {
     let retired = orchestrator::retired(layout).map_err(|e| of(&e))?;
     let mut lost = BTreeSet::new();
-    for record in read_all(layout).map_err(|e| of(&e))? {
+    for record in records {
         if record.state != State::Done || retired.contains(&record.set) {
             continue;
         }

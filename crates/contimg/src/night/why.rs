@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     failure::{Class, Failure},
+    notation::count,
     output::outln,
     size::Bytes,
 };
@@ -72,12 +73,12 @@ pub(crate) fn run(args: &WhyArgs) -> Result<ExitCode, Failure> {
         let Some(failure) = &attempt.failure else { continue };
         outln!("  attempt {}: {failure}", attempt.number);
         outln!(
-            "    ran {:.1} s ({:.1} s of processor time), peak memory {} of {}, {} cores, printed {}",
+            "    ran {:.1} s ({:.1} s of processor time), peak memory {} of {}, {}, printed {}",
             attempt.seconds,
             attempt.cpu_seconds,
             Bytes(attempt.peak_memory),
             Bytes(attempt.memory_limit),
-            attempt.cores,
+            count(attempt.cores as usize, "core"),
             Bytes(attempt.output_bytes)
         );
     }

@@ -30,6 +30,7 @@ fn a_folder_without_a_run_is_told() {
     }
     night.work.run(&["why", "a", "--work", "nowhere"]).expect(1).says("nowhere");
     night.work.run(&["run", "nowhere", "--work", "night"]).expect(1).says("nowhere");
+    assert!(!night.folder().exists(), "a mistake leaves nothing");
     night.work.run(&["run", "input", "--work", "night"]).expect(1).says("no data set");
     let plan = night.work.run(&["run", "--print-plan"]).expect(0).stdout;
     assert!(plan.contains("[[stage]]"), "{plan}");

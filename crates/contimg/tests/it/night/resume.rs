@@ -36,6 +36,30 @@ fn what_is_done_stays_done() {
 }
 
 #[test]
+fn a_set_that_is_made_anew_gets_all_that_was_done_to_it() {
+    let work = Work::with(&GroupSpec::tiny());
+    let plan = "[vars]\nms = \"{work}/ms/{set}.ms\"\n[[stage]]\npreset = \"convert\"\n\
+        command = [\"{contimg}\", \"convert\", \"{files}\", \"--out\", \"{work}/ms\", \"--overwrite\", \"--quiet\"]\n[[stage]]\nname = \"flag\"\n\
+        command = [\"{contimg}\", \"flag\", \"{ms}\", \"--quiet\"]\nreads = [\"{ms}::DATA\"]\nwrites = [\"{ms}::FLAG\"]\n";
+    std::fs::write(work.path().join("plan.toml"), plan).expect("write");
+    let run = ["run", "input", "--plan", "plan.toml", "--work", "out", "--json"];
+    work.run(&run).expect(0);
+    let set = work.out().join("ms/2026-01-25T00:05:19.ms");
+    let flagged = || {
+        let said = work.run(&["flags", &set.display().to_string(), "--json"]).json();
+        said["counts"].clone()
+    };
+    let (before, attempts) = (flagged(), |summary: &serde_json::Value| summary["attempts"].as_u64());
+    assert!(!before.is_null());
+    std::fs::remove_dir_all(&set).expect("remove");
+    assert_eq!(attempts(&work.run(&run).expect(0).json()), Some(2), "its flags went with it");
+    assert_eq!(flagged(), before);
+    work.run(&["retry", "2026-01-25T00:05:19", "--stage", "convert", "--work", "out"]).expect(0);
+    assert_eq!(flagged(), before);
+    assert_eq!(attempts(&work.run(&run).expect(0).json()), Some(0));
+}
+
+#[test]
 fn changed_settings_and_inputs_are_done_again_and_nothing_else() {
     let night = Night::new(&plan("echo a > {out}/x", NEXT));
     night.summary(&[], 0);
@@ -50,6 +74,13 @@ fn changed_settings_and_inputs_are_done_again_and_nothing_else() {
     // A product that was lost is made again.
     std::fs::remove_dir_all(night.folder().join("q/b")).expect("remove");
     assert_eq!(night.summary(&[], 0)["attempts"], 1);
+    // Damage that does not show in sizes is found, with what mends it.
+    std::fs::write(night.folder().join("q/b/y"), "x\n").expect("write");
+    let verified = night.work.run(&["verify", "--work", "night"]);
+    assert_eq!(verified.orderly(), Ok(1), "{verified:?}");
+    verified.says_stdout("`contimg retry b --stage next --work ");
+    night.work.run(&["retry", "b", "--stage", "next", "--work", "night"]).expect(0);
+    night.work.run(&["verify", "--work", "night"]).expect(0);
     // Damage is found and mended.
     std::fs::write(night.folder().join("q/b/y"), "damaged and longer").expect("write");
     night.work.run(&["verify", "--work", "night"]).orderly().map(|code| assert_eq!(code, 1)).expect("an orderly end");
