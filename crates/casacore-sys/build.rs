@@ -24,8 +24,13 @@ fn main() {
             println!("cargo:rustc-link-search=native={}", PathBuf::from(lib).display());
         }
     } else {
-        let include = env::var_os("DEP_CASA_INCLUDE")
-            .expect("rubbl_casatables_impl, a dependency, sets DEP_CASA_INCLUDE (its `links` is `casa`)");
+        // Set by rubbl_casatables_impl, whose `links` is `casa`: without the feature `bundled` it is not there.
+        let Some(include) = env::var_os("DEP_CASA_INCLUDE") else {
+            println!(
+                "cargo::error=casacore-sys needs one of its features `bundled` (the default) and `system-casacore`"
+            );
+            return;
+        };
         // The bundle is compiled with its namespace renamed and with threads; the shim has to agree in both.
         build.include(include).define("casacore", "rubbl_casacore").define("USE_THREADS", "1");
     }

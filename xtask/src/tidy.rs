@@ -2,6 +2,7 @@
 
 mod arrows;
 mod files;
+mod packages;
 
 use std::process::ExitCode;
 
@@ -16,7 +17,8 @@ Checks what the compiler does not:
   unsafe    only in the binding crates
   paths     no absolute path of one machine and no package registry of one site in tracked files
   lengths   files of over 600 lines of code are listed, of over 900 lines refused
-  packages  every package takes the workspace's lints, and has a README if it is one of crates/
+  packages  every package takes the workspace's lints and names its dependencies in its code; those of crates/ have a
+            README, and what is published the licences' texts
 
 Usage: cargo xtask tidy
 ";

@@ -11,7 +11,7 @@
 //!   incremental storage managers hold, in safe Rust. Where it does not apply it says why ([`Error::NotPlain`]).
 //!
 //! [`Column`] takes the fast way where it can and the general one elsewhere, and says which: any rows, any part of the
-//! cells, in chunks of constant memory, into the caller's buffer or into views of `ndarray` (feature `ndarray`, default).
+//! cells, in chunks of constant memory, into the caller's buffer or into views of `ndarray`.
 //!
 //! # Cost
 //!
@@ -114,6 +114,5 @@ pub use record::{Array, Record, Value, Values};
 pub use table::{Lock, LockMode, OpenOptions, Table, TableInfo};
 pub use values::{CellSlice, Ragged, Rows};
 
-#[cfg(feature = "ndarray")]
 pub use ndarray;
 pub use num_complex::{Complex32, Complex64};

@@ -83,7 +83,6 @@ impl CellSlice {
     }
 
     /// Channels and correlations of at most two axes without steps; none for others.
-    #[cfg(feature = "ndarray")]
     pub(crate) fn window(&self) -> Option<[Range<usize>; 2]> {
         let plain = self.axes.len() <= 2 && self.axes.iter().all(|axis| axis.1 == 1);
         let axis = |from_last: usize| {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::Findings;
+use super::{Findings, packages};
 use crate::levels::WITH_UNSAFE;
 use crate::problem::Problem;
 use crate::workspace::{self, root};
@@ -37,7 +37,7 @@ pub(super) fn check(findings: &mut Findings) -> Result<usize, Problem> {
         }
         check_code(file, &text, findings);
         if file.ends_with("Cargo.toml") && file != "Cargo.toml" {
-            check_package(file, &text, &files, findings);
+            packages::check(file, &text, &files, findings);
         }
     }
     Ok(files.len())
@@ -127,16 +127,6 @@ fn check_code(file: &str, text: &str, findings: &mut Findings) {
         if is_rust && name.is_some_and(|name| FORBIDDEN_NAMES.contains(&name)) {
             findings.faults.push(format!("{file}:{}: a module named for no noun", number + 1));
         }
-    }
-}
-
-fn check_package(file: &str, text: &str, files: &[String], findings: &mut Findings) {
-    if !text.contains("[lints]\nworkspace = true") {
-        findings.faults.push(format!("{file}: does not take the workspace's lints"));
-    }
-    let folder = file.trim_end_matches("Cargo.toml");
-    if folder.starts_with("crates/") && !files.contains(&format!("{folder}README.md")) {
-        findings.faults.push(format!("{folder}: has no README.md"));
     }
 }
 

@@ -33,7 +33,6 @@ pub struct Chunk<'b, T> {
     pub values: &'b [T],
 }
 
-#[cfg(feature = "ndarray")]
 impl<'b, T> Chunk<'b, T> {
     /// The values as an array, `[row, part of the cell…]`; none for rows without a value.
     #[must_use]

@@ -1,6 +1,5 @@
 //! A column in bulk: any rows, any part of the cells, in chunks of constant memory, by tiles where it has them.
 
-#[cfg(feature = "ndarray")]
 mod array;
 mod chunks;
 mod selection;
