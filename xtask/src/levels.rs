@@ -71,6 +71,15 @@ pub(crate) const WITHOUT_C: &[&str] = &[
     "xtask",
 ];
 
+/// Those of [`WITHOUT_C`] that the job `pure` of `.github/workflows/ci.yml` leaves out.
+#[cfg(test)]
+pub(crate) const NOT_IN_THE_PURE_JOB: &[&str] = &[
+    // Its tests compare it with CFITSIO.
+    "fits-header-cache",
+    // Its tests are about the whole checkout.
+    "xtask",
+];
+
 /// The packages that may reach a C library without going through another package of ours, by the library's `links` name.
 /// [`Level::Fixtures`] may reach any; `benches` reaches HDF5 for the plain ways that ours are compared with.
 pub(crate) const DOORS: &[(&str, &[&str])] = &[

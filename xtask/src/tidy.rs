@@ -64,6 +64,25 @@ fn findings() -> Result<Findings, Problem> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use crate::levels::{NOT_IN_THE_PURE_JOB, WITHOUT_C};
+
+    #[test]
+    fn crates_without_c_are_tested_where_there_is_no_c() {
+        let path = crate::workspace::root().join(".github/workflows/ci.yml");
+        let text = std::fs::read_to_string(path).expect("the workflow of every push");
+        let mut words = text.split_whitespace();
+        let mut tested = BTreeSet::new();
+        while let Some(word) = words.next() {
+            if word == "-p" {
+                tested.extend(words.next());
+            }
+        }
+        let meant = WITHOUT_C.iter().copied().filter(|package| !NOT_IN_THE_PURE_JOB.contains(package));
+        assert_eq!(tested, meant.collect());
+    }
+
     #[test]
     fn the_workspace_is_tidy() {
         // A source archive has no git to list its files.

@@ -551,6 +551,18 @@ mod tests {
     }
 
     #[test]
+    fn the_commands_of_the_readme_are_commands() {
+        let lines = include_str!("../../../README.md").lines();
+        let commands: Vec<&str> =
+            lines.filter_map(|line| line.strip_prefix("$ ").filter(|line| line.starts_with("contimg"))).collect();
+        assert!(commands.len() > 20, "they are found");
+        for command in commands {
+            let words = shlex::split(command).expect(command);
+            Cli::try_parse_from(words).map_err(|error| error.to_string()).expect(command);
+        }
+    }
+
+    #[test]
     fn directions_in_degrees_and_sexagesimal() {
         let at = |text: &str| match text.parse() {
             Ok(CentreArg::At(d)) => (d.lon_rad.to_degrees(), d.lat_rad.to_degrees()),

@@ -126,10 +126,10 @@ impl Averages {
         self.shape
     }
 
-    /// The sums in parts of so many baselines, for as many threads: [`Part::takes`] says which rows are a part's.
+    /// The sums in parts of so many baselines (or all there are), for as many threads: [`Part::takes`] says which rows are a part's.
     pub fn parts(&mut self, baselines: usize) -> impl Iterator<Item = Part<'_>> {
         let (shape, places) = (self.shape, &self.places);
-        let baselines = baselines.max(1);
+        let baselines = baselines.clamp(1, shape.baselines().max(1));
         let length = shape.receptors * shape.groups * FIELDS;
         self.sums.chunks_mut((baselines * length).max(1)).enumerate().map(move |(number, sums)| Part {
             shape,

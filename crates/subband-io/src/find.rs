@@ -84,7 +84,7 @@ impl FoundFile {
     /// When nothing is there.
     pub fn at(path: &Path) -> Result<Self, Error> {
         let metadata =
-            fs::metadata(path).map_err(|source| Error::Io { path: path.to_owned(), doing: "looking at", source })?;
+            fs::metadata(path).map_err(|source| Error::Io { path: path.to_owned(), doing: "finding it", source })?;
         let kind = if metadata.is_dir() { FileKind::Folder } else { kind_of_name(path) };
         Ok(Self::new(path.to_owned(), kind, metadata.len()))
     }

@@ -11,13 +11,13 @@ const ENDING: &str = "-image.fits";
 /// Tiles, and what was in their folders besides.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Chosen {
-    /// The tiles, in the order in which they were given; those of a folder by name.
+    /// The tiles, in the order in which they were given; those of a folder by name, its own before those of folders in it.
     pub(super) tiles: Vec<PathBuf>,
     /// FITS files of the folders that are no tiles.
     pub(super) passed_over: Vec<PathBuf>,
 }
 
-/// The tiles that arguments name: files as they are, and of folders what WSClean calls an image.
+/// The tiles that arguments name: files as they are, and of folders, at any depth, what WSClean calls an image.
 ///
 /// An image of one channel (`X-0003-image.fits`) is none where the whole band's is there (`X-MFS-image.fits`), and one of Stokes
 /// Q, U or V none where that of I is.
@@ -28,29 +28,42 @@ pub(super) fn choose(given: &[PathBuf]) -> Result<Chosen, Failure> {
             chosen.tiles.push(path.clone());
             continue;
         }
-        let refused = |e: std::io::Error| Failure::io(Class::Input, format!("cannot list {}", path.display()), &e);
-        let mut names = BTreeSet::new();
-        for entry in std::fs::read_dir(path).map_err(refused)? {
-            // A name that is not text is no tile's.
-            if let Ok(name) = entry.map_err(refused)?.file_name().into_string()
-                && name.ends_with(".fits")
-            {
-                names.insert(name);
-            }
-        }
-        let (tiles, others): (Vec<&String>, Vec<&String>) = names.iter().partition(|name| is_tile(name, &names));
-        if tiles.is_empty() {
+        let before = chosen.tiles.len();
+        walk(path, &mut chosen)?;
+        if chosen.tiles.len() == before {
             let message = format!("{}: no tile is there", path.display());
             return Err(Failure::new(Class::Input, message)
-                .hint("a folder stands for its files that end in -image.fits; name others one by one"));
+                .hint("a folder stands for the files in it that end in -image.fits; name others one by one"));
         }
-        let beams: BTreeSet<PathBuf> =
-            tiles.iter().flat_map(|tile| tile_validate::primary_beam_names(Path::new(tile))).collect();
-        chosen.tiles.extend(tiles.into_iter().map(|name| path.join(name)));
-        let others = others.into_iter().filter(|name| !beams.contains(Path::new(name)));
-        chosen.passed_over.extend(others.map(|name| path.join(name)));
     }
     Ok(chosen)
+}
+
+/// Links to folders are not followed, as they may lead in a circle; hidden folders are what runs and products keep to themselves.
+fn walk(folder: &Path, chosen: &mut Chosen) -> Result<(), Failure> {
+    let refused = |e: std::io::Error| Failure::io(Class::Input, format!("cannot list {}", folder.display()), &e);
+    let (mut names, mut folders) = (BTreeSet::new(), BTreeSet::new());
+    for entry in std::fs::read_dir(folder).map_err(refused)? {
+        let entry = entry.map_err(refused)?;
+        if entry.file_type().map_err(refused)?.is_dir() {
+            if !entry.file_name().as_encoded_bytes().starts_with(b".") {
+                folders.insert(entry.path());
+            }
+        } else if let Ok(name) = entry.file_name().into_string()
+            // A name that is not text is no tile's.
+            && name.ends_with(".fits")
+        {
+            names.insert(name);
+        }
+    }
+    let (tiles, others): (Vec<&String>, Vec<&String>) = names.iter().partition(|name| is_tile(name, &names));
+    let beams: BTreeSet<PathBuf> =
+        tiles.iter().flat_map(|tile| tile_validate::primary_beam_names(Path::new(tile))).collect();
+    chosen.tiles.extend(tiles.into_iter().map(|name| folder.join(name)));
+    let others = others.into_iter().filter(|name| !beams.contains(Path::new(name)));
+    chosen.passed_over.extend(others.map(|name| folder.join(name)));
+    // A table has thousands of files and no images.
+    folders.iter().filter(|folder| !folder.join("table.dat").exists()).try_for_each(|folder| walk(folder, chosen))
 }
 
 fn is_tile(name: &str, names: &BTreeSet<String>) -> bool {
@@ -124,5 +137,26 @@ mod tests {
         );
         let empty = tempfile::tempdir().expect("a folder");
         assert!(choose(&[empty.path().to_path_buf()]).is_err());
+    }
+
+    #[test]
+    fn the_images_of_a_night_lie_in_a_folder_for_each_set() {
+        let night = tempfile::tempdir().expect("a folder");
+        for (folder, name) in [
+            ("b", "b-image.fits"),
+            ("b", "b-beam-0.fits"),
+            ("a", "a-image.fits"),
+            (".a.tmp-1", "a-image.fits"),
+            ("c.ms", "table.dat"),
+            ("c.ms", "c-image.fits"),
+        ] {
+            let folder = night.path().join("images").join(folder);
+            std::fs::create_dir_all(&folder).expect("a folder");
+            std::fs::write(folder.join(name), "").expect("a file");
+        }
+        std::os::unix::fs::symlink("..", night.path().join("images/circle")).expect("a link");
+        let chosen = choose(&[night.path().to_path_buf()]).expect("tiles");
+        let tiles = ["a/a-image.fits", "b/b-image.fits"].map(|name| night.path().join("images").join(name));
+        assert_eq!((chosen.tiles.as_slice(), chosen.passed_over.len()), (&tiles[..], 0));
     }
 }

@@ -33,7 +33,7 @@ const CATALOGUE_HZ: f64 = 1.4e9;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   contimg tiles images/*-image.fits
-  contimg tiles images --db /data/night --report tiles.html
+  contimg tiles /data/night/images --db /data/night --report tiles.html
   contimg tiles images --print-rules > rules.toml  # thresholds, to change
   contimg tiles images --rules rules.toml --json | jq '.findings[]'
 
@@ -42,7 +42,8 @@ Headers and pixels of files that have not changed since the last time are not re
     pixels, 13 beam, 14 primary beam, 15 calibration, 16 grid, 17 coverage (order, duplicates, gaps), 18 astrometry; \
     5 rules of several kinds.")]
 pub(crate) struct TilesArgs {
-    /// FITS tiles; a folder stands for its files that end in -image.fits, but for channels and Stokes Q, U, V of one that is there.
+    /// FITS tiles; a folder stands for the files in it, and in its folders, that end in -image.fits, but for channels and Stokes
+    /// Q, U, V of one that is there.
     #[arg(value_name = "FILE|DIR", required_unless_present = "print_rules")]
     pub tiles: Vec<PathBuf>,
     /// The products database, for calibration and times: a file, or a folder with products.sqlite3.
