@@ -11,7 +11,10 @@ use rusqlite::{
     backup::{Backup, StepResult},
 };
 
-use crate::{Error, Reader, Result, connection::harden};
+use crate::{
+    Error, Reader, Result,
+    connection::{BUSY_TIMEOUT, harden},
+};
 
 /// Pages copied between two reports.
 const STEP: i32 = 1024;
@@ -81,6 +84,11 @@ impl Temporary {
         let mut connection = Connection::open_with_flags(&self.path, flags).map_err(failed)?;
         harden(&connection).map_err(failed)?;
         work(&mut connection).map_err(failed)?;
+        // To close it copies what is in its log, if it has one, and says nothing where the disk is full.
+        let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
+        if busy.map_err(failed)? {
+            return Err(Error::Busy { path: self.target.clone(), doing, seconds: BUSY_TIMEOUT.as_secs() });
+        }
         connection.close().map_err(|(_, e)| failed(e))
     }
 

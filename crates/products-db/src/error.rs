@@ -196,6 +196,7 @@ impl Error {
             Some(ErrorCode::DiskFull | ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
                 Self::Write { path, doing, source }
             }
+            Some(ErrorCode::SystemIoFailure) if is_of_writing(&source) => Self::Write { path, doing, source },
             _ => Self::Query { path, doing, source },
         }
     }
@@ -205,6 +206,13 @@ impl Error {
     pub fn is_busy(&self) -> bool {
         matches!(self, Self::Busy { .. })
     }
+}
+
+/// Whether the system refused a write, as it does where the disk is full: also one of the log's index, which readers make.
+fn is_of_writing(error: &rusqlite::Error) -> bool {
+    use rusqlite::ffi::{SQLITE_IOERR_FSYNC, SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_TRUNCATE, SQLITE_IOERR_WRITE};
+    let refused = [SQLITE_IOERR_WRITE, SQLITE_IOERR_FSYNC, SQLITE_IOERR_TRUNCATE, SQLITE_IOERR_SHMSIZE];
+    error.sqlite_error().is_some_and(|error| refused.contains(&error.extended_code))
 }
 
 /// Whether a file begins as every SQLite file does (<https://sqlite.org/fileformat.html>, section 1.3). For those only that

@@ -112,8 +112,8 @@ pub(super) fn go(
         executor: request.executor.executor(),
     };
     let nodes_read = matches!(options.executor, Executor::Slurm(_));
-    if nodes_read {
-        publish(layout)?;
+    if nodes_read && let Err(problem) = publish(layout) {
+        errln!("warning: there is no new copy of the products database for nodes: {}", problem.chain.join(": "));
     }
     let mut journal = Journal::open(layout, &options.run);
     let ledger = Ledger::open(layout, &options.run);

@@ -72,7 +72,8 @@ pub(crate) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
             words.push("retired".to_owned());
         }
         let holder = held.get(set).map_or_else(String::new, |held| format!("; {}", held.by));
-        outln!("{set}: {now}: {}{holder}", words.join(", "));
+        let words = if words.is_empty() { String::new() } else { format!(": {}", words.join(", ")) };
+        outln!("{set}: {now}{words}{holder}");
     }
     let peak = sets.values().flatten().map(Record::peak_memory).max().unwrap_or(0);
     let text: Vec<String> = counts.iter().map(|(state, n)| format!("{n} {state}")).collect();

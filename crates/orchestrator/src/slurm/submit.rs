@@ -114,7 +114,8 @@ impl Watch {
             Ok(array) => {
                 self.files.write_array(&wave, array)?;
                 let first = &tasks[0].job;
-                self.note(format!("Slurm array {array}: {} for {} sets", first.stage, tasks.len()));
+                let sets = if tasks.len() == 1 { first.set.clone() } else { format!("{} sets", tasks.len()) };
+                self.note(format!("Slurm array {array}: {} for {sets}", first.stage));
                 for task in &mut tasks {
                     task.array = Some(array);
                 }

@@ -119,6 +119,7 @@ fn child() {
     let Ok(fault) = std::env::var("CONTIMG_TEST_FAULT") else { return };
     match fault.as_str() {
         "full" => full_disks(),
+        "full-database" => full_disks_of_databases(),
         "full-columns" => super::columns::full_disks(),
         "read-only" => {
             let work = Work::with(&GroupSpec::tiny());
@@ -198,6 +199,29 @@ fn full_disks() {
     tally.finish();
 }
 
+/// A new products database where there is room for none, for a part and for all of it: whole, or not there.
+fn full_disks_of_databases() {
+    let work = Work::new();
+    let out = work.out();
+    fs::create_dir(&out).expect("mkdir");
+    let mut tally = Tally::new("full-disks-of-databases");
+    for size in (32..2048).step_by(96) {
+        let mounted = mount(&out, &format!("size={size}k"));
+        let ended = work.run(&["db", "init", "out"]);
+        let verdict = match ended.orderly() {
+            Ok(0) => match work.run(&["db", "check", "out"]) {
+                checked if checked.orderly() == Ok(0) => Ok("made".to_owned()),
+                checked => Err(format!("made and not whole: {checked:?}")),
+            },
+            Ok(3) if fs::read_dir(&out).expect("list").next().is_none() => Ok("told".to_owned()),
+            _ => Err(format!("{:?}: {ended:?}", work.names())),
+        };
+        tally.count(&format!("{size} KiB"), verdict);
+        drop(mounted);
+    }
+    tally.finish();
+}
+
 fn judge_full(work: &Work, ended: &Ended) -> Result<String, String> {
     let left: Vec<_> = work.names().into_iter().filter(|name| name.starts_with('.') && name != ".ballast").collect();
     let whole = set::check_all(&work.out())?;
@@ -233,6 +257,11 @@ pub(super) fn in_own_mounts(fault: &str) {
 #[test]
 fn a_disk_that_is_or_becomes_full() {
     in_own_mounts("full");
+}
+
+#[test]
+fn a_database_on_a_disk_that_is_full() {
+    in_own_mounts("full-database");
 }
 
 #[test]
