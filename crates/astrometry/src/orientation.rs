@@ -133,7 +133,7 @@ impl EarthOrientation {
                 if days.is_empty() {
                     return Err(fail("no pole or UT1-UTC in columns 19-27, 38-46 and 59-68"));
                 }
-                break;
+                continue;
             };
             let mjd = mjd as i32;
             if days.is_empty() {

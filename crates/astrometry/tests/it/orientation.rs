@@ -53,11 +53,13 @@ fn the_file_of_the_iers_is_read_by_columns() {
 
 #[test]
 fn a_wrong_file_is_an_error_with_its_line() {
-    let cases: [(&str, usize); 5] = [
+    let cases: [(&str, usize); 6] = [
         ("", 1),
         ("hello\nworld\n", 1),
         (&FINALS.replace("57753.00", "57753.50"), 2),
         (&FINALS.replace("57754.00", "57759.00"), 3),
+        // A day without values is the file's end, not a hole in it.
+        (&FINALS.replace("0.263145", "x.xxxxxx"), 4),
         (FINALS.lines().next().expect("a line"), 1),
     ];
     for (text, expected) in cases {
