@@ -107,10 +107,9 @@ fn fit_delay(points: &[(f64, Complex64)]) -> Option<(f64, f64)> {
         |delay: f64| points.iter().map(|(f, g)| g * Complex64::cis(-TAU * (f - centre) * delay)).sum::<Complex64>();
     let steps = (2.0 * band / spacing).ceil() as i64;
     let grid = 1.0 / (4.0 * band);
-    let best = (-steps..=steps)
-        .map(|step| step as f64 * grid)
-        .max_by(|a, b| sum(*a).norm_sqr().total_cmp(&sum(*b).norm_sqr()))?;
-    let mut delay = best;
+    let power = |step: i64| (sum(step as f64 * grid).norm_sqr(), step);
+    let (_, best) = (-steps..=steps).map(power).max_by(|a, b| a.0.total_cmp(&b.0))?;
+    let mut delay = best as f64 * grid;
     let mut spread = 0.0;
     for _ in 0..20 {
         // Slope of the phases about their mean, by weighted least squares: Newton's step for a nearly flat phase.
