@@ -30,6 +30,8 @@ pub(crate) struct Plan<'a> {
     /// By data description; none for those that are not solved from.
     pub bands: Vec<Option<Bands>>,
     pub shape: Shape,
+    /// The set's receptor that is the solver's first: 1 where the set has the second one's parallel hand alone.
+    pub first_receptor: usize,
     /// Antennas of the set that are solved for.
     pub antennas: Vec<usize>,
     pub known: Option<Known>,
@@ -196,7 +198,8 @@ impl Plan<'_> {
         let own = place * size..(place + 1) * size;
         let known = known.get(&(self.view.description(key), key.time as usize)).map(|gains| {
             let per_antenna = gains.gains.len() / self.view.subtables.antennas.len();
-            key.antennas.map(|a| &gains.gains[usize::from(a) * per_antenna..(usize::from(a) + 1) * per_antenna])
+            let first = self.first_receptor * channels;
+            key.antennas.map(|a| &gains.gains[usize::from(a) * per_antenna + first..(usize::from(a) + 1) * per_antenna])
         });
         Row {
             antennas,

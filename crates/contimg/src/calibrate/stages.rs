@@ -222,20 +222,21 @@ impl Work<'_> {
             (args.field.is_none() || is_field(field)) && is_scan(scan)
         });
         let mut bands: Vec<Option<Bands>> = Vec::new();
-        let (mut groups, mut receptors) = (0, 0);
+        let (mut groups, mut receptors, mut first_receptor) = (0, 0, 0);
         for (description, has_rows) in view.descriptions.iter().zip(view.has_rows()) {
             if !has_rows || description.hands.is_empty() || description.channels == 0 {
                 bands.push(None);
                 continue;
             }
-            if receptors != 0 && receptors != description.hands.len() {
+            let own = (description.hands.len(), description.receptors[description.hands[0]][0]);
+            if receptors != 0 && (receptors, first_receptor) != own {
                 return Err(Failure::new(
                     Class::Input,
-                    format!("{}: windows with one receptor and windows with two", view.path.display()),
+                    format!("{}: spectral windows of different receptors", view.path.display()),
                 )
                 .hint("split the set"));
             }
-            receptors = description.hands.len();
+            (receptors, first_receptor) = own;
             let all = description.channels;
             let own = if stage.each_channel {
                 (0..all).map(|c| c..c + 1).collect()
@@ -277,6 +278,7 @@ impl Work<'_> {
             intervals,
             bands,
             shape,
+            first_receptor,
             antennas,
             known,
             uvrange: args.uvrange,

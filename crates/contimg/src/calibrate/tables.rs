@@ -90,6 +90,8 @@ pub(crate) fn make(
                     (Some(delays), Some(place)) => of_delays(delays, place, plan.shape.receptors),
                     (None, Some(place)) => of_gains(solutions, place, groups.clone(), plan.shape.receptors),
                 };
+                let cells = cells.after_absent(plan.first_receptor, plan.shape.receptors);
+                let receptors = plan.first_receptor + plan.shape.receptors;
                 let reference = solutions.cells[[0, groups.start]].reference.or(references[0]);
                 table.rows.push(CalRow {
                     time_s: span.centre_s,
@@ -100,8 +102,8 @@ pub(crate) fn make(
                     reference: reference.map_or(-1, |reference| plan.antennas[reference] as i32),
                     scan: span.scan,
                     observation: span.observation,
-                    channels: cells.flags.len() / plan.shape.receptors,
-                    receptors: plan.shape.receptors,
+                    channels: cells.flags.len() / receptors,
+                    receptors,
                     values: cells.values,
                     errors: cells.errors,
                     flags: cells.flags,
@@ -112,6 +114,24 @@ pub(crate) fn make(
     }
     let report = report(work, plan, stage, &table, solutions, references, robust_scale);
     Ok((table, report))
+}
+
+impl Cells {
+    /// With so many receptors before its `own` ones that the set does not have: flagged, as CASA has them.
+    fn after_absent(self, absent: usize, own: usize) -> Self {
+        fn all<T: Copy>(values: &[T], absent: usize, own: usize, value: T) -> Vec<T> {
+            values.chunks(own).flat_map(|own| std::iter::repeat_n(value, absent).chain(own.iter().copied())).collect()
+        }
+        Self {
+            values: match &self.values {
+                Values::Gains(gains) => Values::Gains(all(gains, absent, own, Complex32::new(1.0, 0.0))),
+                Values::Delays(delays) => Values::Delays(all(delays, absent, own, 0.0)),
+            },
+            errors: all(&self.errors, absent, own, 0.0),
+            flags: all(&self.flags, absent, own, true),
+            snr: all(&self.snr, absent, own, 0.0),
+        }
+    }
 }
 
 /// Of an antenna without data.
@@ -161,7 +181,8 @@ fn report(
 ) -> Report {
     let name = |antenna: usize| work.view.subtables.antennas[antenna].name.clone();
     let of_data = |row: &&CalRow| plan.antennas.contains(&(row.antenna as usize));
-    let flags = || table.rows.iter().filter(of_data).flat_map(|row| &row.flags);
+    let cells = || table.rows.iter().filter(of_data).flat_map(|row| row.flags.chunks(row.receptors));
+    let flags = || cells().flat_map(|receptors| &receptors[plan.first_receptor..]);
     let (all, flagged) = (flags().count(), flags().filter(|flag| **flag).count());
     let mut has_solution = vec![false; work.view.subtables.antennas.len()];
     for row in &table.rows {

@@ -9,6 +9,8 @@ use casacore::{ColumnDesc, Complex32, DataType, Manager, Table};
 use fixtures::{Content, Corruption, FlagContent, GroupSpec, SkySpec};
 use rustix::process::Signal;
 
+use vis_types::Correlation;
+
 use crate::program::{Ended, GROUP, Work, run_for, send, start};
 
 const FLUX_JY: f32 = 4.0;
@@ -329,6 +331,30 @@ fn values_that_are_no_numbers_harm_nobody() {
     for row in table.rows {
         let Values::Gains(gains) = row.values else { panic!("gains") };
         assert!(gains.iter().all(|gain| gain.is_finite()));
+    }
+}
+
+/// The receptor of a set with one hand is the one that its name says: Y's gains are the second column of a table.
+#[test]
+fn a_set_of_one_hand_is_calibrated_by_its_own_receptor() {
+    for (correlation, hand) in [(Correlation::XX, 0), (Correlation::YY, 1)] {
+        let spec = calibrator(8);
+        let both = converted(&spec, &[]);
+        both.run(&["solve", &set()]).expect(0);
+        let one = converted(&GroupSpec { correlations: vec![correlation], ..spec }, &[]);
+        one.run(&["solve", &set(), "--plot", "gains.html"]).expect(0);
+        one.run(&["apply", &set(), "--tables", &tables()]).expect(0);
+        let gains = |work: &Work| {
+            let table = CalTable::read(&work.out().join(format!("{GROUP}_bpcal"))).expect("a table");
+            let row = table.rows.into_iter().nth(3).expect("a row");
+            let Values::Gains(gains) = row.values else { panic!("gains") };
+            (gains, row.receptors)
+        };
+        let ((both, _), (own, receptors)) = (gains(&both), gains(&one));
+        for (both, own) in both.chunks(2).zip(own.chunks(receptors)) {
+            let own = own[hand.min(receptors - 1)];
+            assert!((both[hand] - own).norm() < 0.05, "{correlation}: {} {own}", both[hand]);
+        }
     }
 }
 
