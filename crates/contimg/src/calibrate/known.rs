@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cal_tables::{CalTable, Complex32, InTime, InterpolateOptions, Interpolator, Kind, Target};
+use cal_tables::{CalTable, Complex32, InTime, InterpolateOptions, Interpolator, Kind, Target, Values};
 
 use crate::calibrate::set::View;
 use crate::failure::{Class, Failure};
@@ -76,6 +76,7 @@ impl Known {
                 continue;
             }
             let receptors = description.receptors.iter().flatten().max().map_or(1, |most| most + 1);
+            let second_alone = description.receptors.iter().all(|pair| *pair == [1, 1]);
             let target = Target {
                 antennas: &view.subtables.antennas,
                 with_data: &view.with_data,
@@ -92,7 +93,10 @@ impl Known {
                         Kind::Gain | Kind::Common => InTime::Linear,
                     };
                     let options = InterpolateOptions { time: how.time.unwrap_or(natural), ..how.options };
-                    Interpolator::new(&loaded.table, &loaded.name, &target, options)
+                    match second_alone && is_of_one_hand(&loaded.table) {
+                        true => Interpolator::new(&exchanged(&loaded.table), &loaded.name, &target, options),
+                        false => Interpolator::new(&loaded.table, &loaded.name, &target, options),
+                    }
                 })
                 .collect();
             of.push(Some((description.channels, receptors, prepared.map_err(|error| failure(&error))?)));
@@ -119,4 +123,22 @@ impl Known {
         }
         gains
     }
+}
+
+/// Whether a table was solved from one hand, which comes first whatever it is called: the second receptor has no solution.
+fn is_of_one_hand(table: &CalTable) -> bool {
+    table.rows.iter().all(|row| row.receptors == 2 && row.flags.chunks(2).all(|flags| flags[1]))
+}
+
+/// A table of two receptors, each in the other's place.
+fn exchanged(table: &CalTable) -> CalTable {
+    let mut table = table.clone();
+    for row in &mut table.rows {
+        row.flags.chunks_exact_mut(2).for_each(|pair| pair.swap(0, 1));
+        match &mut row.values {
+            Values::Gains(gains) => gains.chunks_exact_mut(2).for_each(|pair| pair.swap(0, 1)),
+            Values::Delays(delays) => delays.chunks_exact_mut(2).for_each(|pair| pair.swap(0, 1)),
+        }
+    }
+    table
 }

@@ -90,7 +90,7 @@ pub(crate) fn make(
                     (Some(delays), Some(place)) => of_delays(delays, place, plan.shape.receptors),
                     (None, Some(place)) => of_gains(solutions, place, groups.clone(), plan.shape.receptors),
                 };
-                let cells = cells.after_absent(plan.first_receptor, plan.shape.receptors);
+                let cells = cells.before_absent(plan.shape.receptors, plan.first_receptor);
                 let receptors = plan.first_receptor + plan.shape.receptors;
                 let reference = solutions.cells[[0, groups.start]].reference.or(references[0]);
                 table.rows.push(CalRow {
@@ -117,19 +117,20 @@ pub(crate) fn make(
 }
 
 impl Cells {
-    /// With so many receptors before its `own` ones that the set does not have: flagged, as CASA has them.
-    fn after_absent(self, absent: usize, own: usize) -> Self {
-        fn all<T: Copy>(values: &[T], absent: usize, own: usize, value: T) -> Vec<T> {
-            values.chunks(own).flat_map(|own| std::iter::repeat_n(value, absent).chain(own.iter().copied())).collect()
+    /// With so many receptors after its `own` ones that the set does not have: flagged. The one hand of a set comes first, also
+    /// YY, as CASA 6.7 writes and reads it; [`Known`](crate::calibrate::known::Known) knows it by that.
+    fn before_absent(self, own: usize, absent: usize) -> Self {
+        fn all<T: Copy>(values: &[T], own: usize, absent: usize, value: T) -> Vec<T> {
+            values.chunks(own).flat_map(|own| own.iter().copied().chain(std::iter::repeat_n(value, absent))).collect()
         }
         Self {
             values: match &self.values {
-                Values::Gains(gains) => Values::Gains(all(gains, absent, own, Complex32::new(1.0, 0.0))),
-                Values::Delays(delays) => Values::Delays(all(delays, absent, own, 0.0)),
+                Values::Gains(gains) => Values::Gains(all(gains, own, absent, Complex32::new(1.0, 0.0))),
+                Values::Delays(delays) => Values::Delays(all(delays, own, absent, 0.0)),
             },
-            errors: all(&self.errors, absent, own, 0.0),
-            flags: all(&self.flags, absent, own, true),
-            snr: all(&self.snr, absent, own, 0.0),
+            errors: all(&self.errors, own, absent, 0.0),
+            flags: all(&self.flags, own, absent, true),
+            snr: all(&self.snr, own, absent, 0.0),
         }
     }
 }
@@ -182,7 +183,7 @@ fn report(
     let name = |antenna: usize| work.view.subtables.antennas[antenna].name.clone();
     let of_data = |row: &&CalRow| plan.antennas.contains(&(row.antenna as usize));
     let cells = || table.rows.iter().filter(of_data).flat_map(|row| row.flags.chunks(row.receptors));
-    let flags = || cells().flat_map(|receptors| &receptors[plan.first_receptor..]);
+    let flags = || cells().flat_map(|receptors| &receptors[..plan.shape.receptors]);
     let (all, flagged) = (flags().count(), flags().filter(|flag| **flag).count());
     let mut has_solution = vec![false; work.view.subtables.antennas.len()];
     for row in &table.rows {
