@@ -3,7 +3,7 @@
 //! The grammar is that of the FITS standard 4.0 (2018), section 4, with what real files add to it: HIERARCH keywords (ESO),
 //! CONTINUE, lower-case exponents and `D` exponents.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 /// Bytes of a card.
 pub(crate) const CARD: usize = 80;
@@ -47,6 +47,13 @@ enum Behind<'a> {
     Here(&'a [u8]),
     /// Those of several cards.
     Joined(String),
+}
+
+/// The card as it stands in the file, without the blanks at its end; bytes that are no text show as U+FFFD.
+impl fmt::Display for Card<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&lossy(self.raw.trim_ascii_end()))
+    }
 }
 
 impl<'a> Card<'a> {
@@ -329,6 +336,7 @@ mod tests {
     fn hierarch_keywords_have_their_own_name() {
         let raw = card("HIERARCH ESO DET DIT = 1.25 / integration");
         let card = Card { raw: &raw, number: 7 };
+        assert_eq!(card.to_string(), "HIERARCH ESO DET DIT = 1.25 / integration");
         assert_eq!(
             (card.keyword().as_ref(), card.value(), card.comment().as_ref()),
             ("ESO DET DIT", Ok(Value::Real(1.25)), "integration")

@@ -58,6 +58,7 @@ pub use error::Error;
 
 pub use casacore::Operations;
 pub use stamped_cache::{Explanation, Options, Stats, StoreOptions};
+pub use vis_types;
 pub use vis_types::{MsLayout, MsMetadata, MsRows, MsSubtables};
 
 /// The README's example is compiled and run as a test.

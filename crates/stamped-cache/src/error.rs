@@ -49,6 +49,9 @@ pub enum Error {
 }
 
 /// A look-up gave no value. It leaves nothing behind: the next look-up reads again.
+///
+/// It is an error itself, which `?` passes on, where `E`, the error of the reading, is one: [`std::io::Error`], or an enum. A
+/// `Box<dyn Error>` is none (the standard library does not implement the trait for it); match on [`LookUpError::Read`] then.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LookUpError<E> {

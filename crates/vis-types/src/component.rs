@@ -152,4 +152,11 @@ impl Component {
     pub fn point(direction: Direction, spectrum: Spectrum) -> Self {
         Self { name: String::new(), position: Position::Sky(direction), shape: Shape::Point, spectrum }
     }
+
+    /// An elliptical Gaussian without a name: full widths at half maximum of its axes, and the position angle of the major one
+    /// from north through east, radians.
+    #[must_use]
+    pub fn gaussian(direction: Direction, spectrum: Spectrum, major_rad: f64, minor_rad: f64, angle_rad: f64) -> Self {
+        Self { shape: Shape::Gaussian { major_rad, minor_rad, angle_rad }, ..Self::point(direction, spectrum) }
+    }
 }
