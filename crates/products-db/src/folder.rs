@@ -79,7 +79,9 @@ impl WorkFolder {
     /// [`Error::Path`] for a path that is empty, not UTF-8, or has a control character; [`Error::Io`] when the current
     /// directory is gone.
     pub fn stored(&self, path: &Path) -> Result<StoredPath> {
-        self.names().stored(path).map(StoredPath)
+        let mut stored = String::new();
+        self.names().append(path, &mut stored)?;
+        Ok(StoredPath(stored))
     }
 
     /// The path to open.
@@ -108,7 +110,7 @@ impl WorkFolder {
     }
 }
 
-/// [`WorkFolder::stored`] for many paths.
+/// [`WorkFolder::stored`] for many paths, one behind the other.
 pub(crate) struct Names<'a> {
     folder: &'a WorkFolder,
     prefixes: HashMap<Vec<u8>, String>,
@@ -117,23 +119,27 @@ pub(crate) struct Names<'a> {
 }
 
 impl Names<'_> {
-    pub(crate) fn stored(&mut self, path: &Path) -> Result<String> {
+    /// Puts the stored form of `path` behind what is in `into`.
+    pub(crate) fn append(&mut self, path: &Path, into: &mut String) -> Result<()> {
         let bytes = path.as_os_str().as_bytes();
-        let (folder, name) = match bytes.iter().rposition(|b| *b == b'/') {
+        let slash = match &self.last {
+            Some((folder, _)) if bytes.starts_with(folder) && is_name(&bytes[folder.len()..]) => Some(folder.len()),
+            _ => bytes.iter().rposition(|b| *b == b'/'),
+        };
+        let (folder, name) = match slash {
             Some(at) => (&bytes[..at], &bytes[at + 1..]),
             None => (&bytes[..0], bytes),
         };
         if matches!(name, b"" | b"." | b"..") {
-            return self.unusual(path);
+            into.push_str(&self.unusual(path)?);
+            return Ok(());
         }
         // `/a` has the folder `/`; `a` that of the process.
         let folder = if folder.is_empty() && bytes.first() == Some(&b'/') { b"/" } else { folder };
         let name = text(OsStr::from_bytes(name), path)?;
-        let prefix = self.prefix(folder)?;
-        let mut stored = String::with_capacity(prefix.len() + name.len());
-        stored.push_str(prefix);
-        stored.push_str(name);
-        Ok(stored)
+        into.push_str(self.prefix(folder)?);
+        into.push_str(name);
+        Ok(())
     }
 
     fn prefix(&mut self, folder: &[u8]) -> Result<&str> {
@@ -168,10 +174,17 @@ impl Names<'_> {
     }
 }
 
+/// Whether this is a slash and the last part of a path: searched forwards, which is faster than for the last slash.
+fn is_name(bytes: &[u8]) -> bool {
+    bytes.split_first().is_some_and(|(first, name)| *first == b'/' && !name.contains(&b'/'))
+}
+
 fn text<'a>(name: &'a OsStr, path: &Path) -> Result<&'a str> {
     let wrong = |reason| Error::Path { path: path.to_path_buf(), reason };
     let text = name.to_str().ok_or_else(|| wrong("it is not UTF-8"))?;
-    if text.bytes().any(|b| b < 0x20 || b == 0x7f) { Err(wrong("it has a control character")) } else { Ok(text) }
+    // All bytes at once, not until the first one: names are short and hardly any has one.
+    let control = text.bytes().fold(false, |found, b| found | (b < 0x20) | (b == 0x7f));
+    if control { Err(wrong("it has a control character")) } else { Ok(text) }
 }
 
 /// The canonical form of what exists of `folder`, and the rest of it by its text.

@@ -79,7 +79,7 @@ pub use migrate::{Migration, TableMigration, migrate, migrate_into};
 pub use position::{ByPosition, Cone, Near, SourceQuery, separation_deg};
 pub use record::{ByPath, Record};
 pub use records::{CalTable, CalibrationApplied, Group, Image, Mosaic, MsRow, QualityRecord, SkySource, SubbandFile};
-pub use tiles::{AppliedTable, Tile, TileSet};
+pub use tiles::{AppliedTable, TableSummary, Tile, TileSet};
 pub use times::{ByTime, TimeRange};
 pub use validity::CalibrationSet;
 

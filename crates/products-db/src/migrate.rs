@@ -116,18 +116,15 @@ pub fn migrate_into(path: &Path, into: &Path, others: &[PathBuf]) -> Result<Migr
     let from = accept(&reader)?;
     let temporary = Temporary::beside(into)?;
     temporary.copy(&reader, |_, _| {})?;
-    // The pages of a file that nobody else knows can be made larger; not those of one that is in use.
-    temporary.fill("giving it larger pages", |copy| {
-        copy.pragma_update_and_check(None, "journal_mode", "delete", |row| row.get::<_, String>(0))?;
-        // A file that has such pages need not be written once more.
-        if copy.pragma_query_value(None, "page_size", |row| row.get::<_, i64>(0))? == PAGE_BYTES {
-            return Ok(());
-        }
-        copy.pragma_update(None, "page_size", PAGE_BYTES)?;
-        copy.execute_batch("VACUUM")
-    })?;
     let copy = Reader::open_any(temporary.path(), Access::Write)?;
     let migration = upgrade(copy, from, others)?;
+    // The pages of a file that nobody else knows can be made larger, and without gaps; not those of one that is in use.
+    temporary.fill("packing it", |copy| {
+        copy.pragma_update_and_check(None, "journal_mode", "delete", |row| row.get::<_, String>(0))?;
+        copy.pragma_update(None, "page_size", PAGE_BYTES)?;
+        copy.execute_batch("VACUUM")?;
+        copy.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get::<_, String>(0)).map(drop)
+    })?;
     temporary.publish()?;
     Ok(migration)
 }

@@ -5,7 +5,7 @@ use crate::{
     keys::{by_text_sql, many_by_text_sql},
     position::{OF_SOURCES, by_position_sql},
     record::upsert_of,
-    tiles::tiles_sql,
+    tiles::TILES,
     times::{by_time_sql, images_by_set_time_sql},
     validity::valid_sql,
 };
@@ -16,6 +16,30 @@ fn plan(connection: &rusqlite::Connection, sql: &str) -> Vec<String> {
         .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
         .and_then(|mut s| s.raw_query().mapped(|row| row.get(3)).collect())
         .unwrap_or_else(|e| panic!("{sql}: {e}"))
+}
+
+/// The tables whose rows a statement reads. The plan does not tell: where a table has computed columns it never calls an
+/// index covering, though the program takes all it needs from that.
+fn read_from(connection: &rusqlite::Connection, sql: &str) -> Vec<String> {
+    let mut program = connection.prepare(&format!("EXPLAIN {sql}")).unwrap_or_else(|e| panic!("{sql}: {e}"));
+    let mut lines = program.raw_query();
+    let mut cursors = std::collections::HashMap::new();
+    let mut tables = Vec::new();
+    while let Some(line) = lines.next().expect("a program") {
+        let (code, p1): (String, i64) = (line.get(1).expect("a name"), line.get(2).expect("a number"));
+        match code.as_str() {
+            "OpenRead" => {
+                let page: i64 = line.get(3).expect("a page");
+                let sql = "SELECT name FROM sqlite_schema WHERE rootpage = ?1 AND type = 'table'";
+                let name: Option<String> = connection.query_row(sql, [page], |row| row.get(0)).ok();
+                cursors.insert(p1, name);
+            }
+            "Column" => tables.extend(cursors.get(&p1).cloned().flatten()),
+            _ => {}
+        }
+    }
+    tables.dedup();
+    tables
 }
 
 #[test]
@@ -34,7 +58,7 @@ fn every_look_up_searches_an_index() {
         many_by_text_sql::<CalTable>("source_ms_path"),
         many_by_text_sql::<QualityRecord>("subject"),
         many_by_text_sql::<CalibrationApplied>("ms_path"),
-        tiles_sql(),
+        TILES.to_owned(),
         valid_sql(),
         by_time_sql::<SubbandFile>(),
         by_time_sql::<Group>(),
@@ -60,8 +84,8 @@ fn every_look_up_searches_an_index() {
     let of_images = plan(&writer.connection, &by_text_sql::<Image>("path"));
     assert!(of_images.iter().any(|l| l.contains("SEARCH t USING INDEX") && l.contains("(path=?)")), "{of_images:?}");
     // The checks of tiles read the indexes alone, but for the few rows of calibration tables.
-    let of_tiles = plan(&writer.connection, &tiles_sql());
-    assert!(of_tiles[1..].iter().all(|l| l.contains("COVERING INDEX") || l.starts_with("SEARCH c ")), "{of_tiles:?}");
+    assert_eq!(read_from(&writer.connection, TILES), ["calibration_tables"]);
+    assert_eq!(read_from(&writer.connection, "SELECT format FROM images WHERE path = ''"), ["images"]);
     let by_place = plan(&writer.connection, &by_position_sql::<SkySource>(OF_SOURCES));
     assert!(
         by_place.iter().any(|l| l.contains("sky_sources_by_position (at_zone=? AND at_ra_deg>? AND at_ra_deg<?)")),

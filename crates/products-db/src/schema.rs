@@ -15,7 +15,8 @@ pub(crate) struct Table {
     pub key: &'static [&'static str],
     /// Further constraints.
     pub constraints: &'static str,
-    /// Columns computed from others, for indexes.
+    /// Columns computed from others, for indexes. Those that a look-up takes from an index are stored: SQLite computes a
+    /// virtual one from the row, even where an index has it.
     pub computed: &'static [(&'static str, &'static str)],
     /// Name and columns.
     pub indexes: &'static [(&'static str, &'static str)],
@@ -145,7 +146,7 @@ pub(crate) const TABLES: &[Table] = &[
         key: &["path"],
         constraints: "",
         computed: &[
-            ("at_mjd", "REAL GENERATED ALWAYS AS (coalesce(mid_mjd, (start_mjd + end_mjd) / 2.0, start_mjd)) VIRTUAL"),
+            ("at_mjd", "REAL GENERATED ALWAYS AS (coalesce(mid_mjd, (start_mjd + end_mjd) / 2.0, start_mjd)) STORED"),
             ("at_zone", zone!("dec_deg")),
             ("at_ra_deg", wrapped!("ra_deg")),
         ],
@@ -155,7 +156,7 @@ pub(crate) const TABLES: &[Table] = &[
             ("ms_index_by_status", "status"),
             ("ms_index_by_group", "group_id"),
             ("ms_index_by_position", "at_zone, at_ra_deg"),
-            ("ms_index_for_tiles", "path, cal_applied, mid_mjd, start_mjd, end_mjd"),
+            ("ms_index_for_tiles", "path, cal_applied, at_mjd"),
         ],
     },
     Table {
@@ -234,7 +235,7 @@ pub(crate) const TABLES: &[Table] = &[
         key: &["path"],
         constraints: "",
         computed: &[
-            ("at_mjd", "REAL GENERATED ALWAYS AS (coalesce((start_mjd + end_mjd) / 2.0, start_mjd)) VIRTUAL"),
+            ("at_mjd", "REAL GENERATED ALWAYS AS (coalesce((start_mjd + end_mjd) / 2.0, start_mjd)) STORED"),
             ("at_zone", zone!("center_dec_deg")),
             ("at_ra_deg", wrapped!("center_ra_deg")),
         ],
@@ -245,7 +246,7 @@ pub(crate) const TABLES: &[Table] = &[
             ("images_by_time", "at_mjd"),
             ("images_by_position", "at_zone, at_ra_deg"),
             // All that the checks of tiles ask: they read a quarter of the pages that the rows themselves take.
-            ("images_for_tiles", "path, ms_path, noise_jy, dynamic_range, pbcor, start_mjd, end_mjd"),
+            ("images_for_tiles", "path, ms_path, noise_jy, dynamic_range, pbcor, at_mjd"),
         ],
     },
     Table {
@@ -272,7 +273,7 @@ pub(crate) const TABLES: &[Table] = &[
         key: &["path"],
         constraints: "",
         computed: &[
-            ("at_mjd", "REAL GENERATED ALWAYS AS (coalesce((start_mjd + end_mjd) / 2.0, start_mjd)) VIRTUAL"),
+            ("at_mjd", "REAL GENERATED ALWAYS AS (coalesce((start_mjd + end_mjd) / 2.0, start_mjd)) STORED"),
             ("at_zone", zone!("center_dec_deg")),
             ("at_ra_deg", wrapped!("center_ra_deg")),
         ],

@@ -9,7 +9,7 @@ use std::{panic::resume_unwind, sync::LazyLock, thread};
 
 use rusqlite::Transaction;
 
-use crate::{Reader, Result};
+use crate::{Reader, Result, keys::Keys};
 
 /// Keys from which on a second connection, which takes some 500 µs to open, saves more than it costs.
 const WORTH_IT: usize = 2_000;
@@ -20,65 +20,61 @@ const TRIES: usize = 3;
 /// Whether this process may use two cores.
 static TWO_CORES: LazyLock<bool> = LazyLock::new(|| thread::available_parallelism().is_ok_and(|n| n.get() > 1));
 
+/// A key, and the place of what is found.
+pub(crate) struct Wanted<'a, T> {
+    pub key: &'a str,
+    pub found: &'a mut Option<T>,
+}
+
 impl Reader {
-    /// Looks `count` keys up. `look_up` gets them in ascending order, so that each page of an index is read once, and fills
-    /// in what it finds at the same places; the answer has the order of `keys`. It is called once, or for each half of the
-    /// keys with a connection of its own.
-    pub(crate) fn look_up<K: AsRef<[String]>, T: Send>(
+    /// Looks `count` keys up. `look_up` gets them in ascending order, so that each page of an index is read once, and puts
+    /// what it finds into their places, which have the order of `keys` in the answer. It is called once, or for each half of
+    /// the keys with a connection of its own.
+    pub(crate) fn look_up<T: Send>(
         &self,
         count: usize,
-        keys: impl FnOnce() -> Result<K>,
-        look_up: impl Fn(&Reader, &[&str], &mut [Option<T>]) -> Result<()> + Sync,
+        keys: impl FnOnce() -> Result<Keys>,
+        look_up: impl Fn(&Reader, &mut [Wanted<'_, T>]) -> Result<()> + Sync,
     ) -> Result<Vec<Option<T>>> {
         let alone = !*TWO_CORES || self.snapshot.is_some();
         let share = count >= WORTH_IT && !alone && self.connection.is_autocommit();
-        let path = self.path.as_path();
-        // It is opened while the keys are made.
-        let (keys, twin) = thread::scope(|scope| {
-            let opening = share.then(|| scope.spawn(|| Reader::open(path)));
-            (keys(), opening.map(joined))
-        });
-        let keys = keys?;
+        let path = self.path.clone();
+        // It is opened while the keys are made and divided.
+        let opening = share.then(|| thread::spawn(move || Reader::open(&path)));
+        let keys = keys()?;
+        let mut found: Vec<Option<T>> = std::iter::repeat_with(|| None).take(keys.len()).collect();
+        let mut order: Vec<Wanted<'_, T>> =
+            keys.iter().zip(&mut found).map(|(key, found)| Wanted { key, found }).collect();
+        let half = order.len() / 2;
+        if share {
+            order.select_nth_unstable_by_key(half, |wanted| wanted.key);
+        }
+        let twin = opening.and_then(|opening| joined(opening.join()).ok());
         // Where a second connection cannot be had, or is to another file of that name, the first one does.
-        let twin = twin.and_then(Result::ok).filter(|twin| twin.file.is_some() && twin.file == self.file);
+        let twin = twin.filter(|twin| twin.file.is_some() && twin.file == self.file);
         let pinned = match twin {
             Some(twin) => self.pin_with(&twin)?.map(|pin| (twin, pin)),
             None => None,
         };
-        let mut order: Vec<(&str, usize)> = keys.as_ref().iter().map(String::as_str).zip(0..).collect();
-        let mut found: Vec<Option<T>> = std::iter::repeat_with(|| None).take(order.len()).collect();
-        let ascending = |reader: &Reader, order: &mut [(&str, usize)], found: &mut [Option<T>]| {
-            order.sort_unstable();
-            let keys: Vec<&str> = order.iter().map(|(key, _)| *key).collect();
-            look_up(reader, &keys, found)
+        let ascending = |reader: &Reader, order: &mut [Wanted<'_, T>]| {
+            order.sort_unstable_by_key(|wanted| wanted.key);
+            look_up(reader, order)
         };
         if let Some((twin, pin)) = pinned {
-            let half = order.len() / 2;
-            order.select_nth_unstable(half);
             let (low, high) = order.split_at_mut(half);
-            let (found_low, found_high) = found.split_at_mut(half);
             let queries = thread::scope(|scope| {
                 let other = scope.spawn(|| {
                     let twin = twin;
-                    ascending(&twin, high, found_high).map(|()| twin.queries())
+                    ascending(&twin, high).map(|()| twin.queries())
                 });
-                let mine = ascending(self, low, found_low);
-                let other = joined(other)?;
+                let mine = ascending(self, low);
+                let other = joined(other.join())?;
                 mine.map(|()| other)
             })?;
             self.queries.set(self.queries.get() + queries);
             drop(pin);
         } else {
-            ascending(self, &mut order, &mut found)?;
-        }
-        let mut places: Vec<usize> = order.into_iter().map(|(_, place)| place).collect();
-        // From the order of the keys' texts to that in which they came.
-        for i in 0..places.len() {
-            while places[i] != i {
-                let place = places[i];
-                found.swap(i, place);
-                places.swap(i, place);
-            }
+            ascending(self, &mut order)?;
         }
         Ok(found)
     }
@@ -115,8 +111,8 @@ impl Reader {
 }
 
 /// What a thread returned; its panic is ours.
-fn joined<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
-    thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+fn joined<T>(ended: thread::Result<T>) -> T {
+    ended.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 #[cfg(test)]

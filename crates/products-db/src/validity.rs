@@ -61,6 +61,6 @@ impl Reader {
     /// # Errors
     /// As [`Reader::by_path`].
     pub fn tables_solved_from(&self, sets: &[impl AsRef<Path>]) -> Result<Vec<Vec<CalTable>>> {
-        self.many_by_text("source_ms_path", &self.path_keys(sets)?)
+        self.many_by_text("source_ms_path", sets.len(), || self.path_keys(sets))
     }
 }

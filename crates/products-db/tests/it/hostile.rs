@@ -129,7 +129,7 @@ fn mutated_databases() {
     healthy(&ours);
     layouts::c1_products(&old, "/stage");
     let healthy = [std::fs::read(&ours).expect("a file"), std::fs::read(&old).expect("a file")];
-    assert_eq!(healthy.each_ref().map(|bytes| page_bytes(bytes)), [16_384, 4_096], "ours, the original's");
+    assert_eq!(healthy.each_ref().map(|bytes| page_bytes(bytes)), [32_768, 4_096], "ours, the original's");
     let mut random = Random(0x2545_f491_4f6c_dd1d);
     let (mut fine, mut refused) = (0u64, 0u64);
     for i in 0..mutations {
