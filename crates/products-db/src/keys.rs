@@ -49,7 +49,10 @@ impl Keys {
 impl From<&[String]> for Keys {
     fn from(texts: &[String]) -> Self {
         let bytes = texts.iter().map(String::len).sum();
-        let Ok(keys) = Self::of(texts, bytes, |key, text| Ok::<(), std::convert::Infallible>(text.push_str(key)));
+        let Ok(keys) = Self::of(texts, bytes, |key, text| {
+            text.push_str(key);
+            Ok::<(), std::convert::Infallible>(())
+        });
         keys
     }
 }
