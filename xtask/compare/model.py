@@ -327,8 +327,12 @@ def whole_column(env: Env, size: str, repeats: int, peers_wanted: set[str]) -> b
     passed = True
     for what, value, sign, limit in bars:
         good = value <= limit if sign == "≤" else value >= limit
-        passed &= good
-        print(f"{'ok ' if good else 'BAD'} {what}: {value:.2f} ({sign} {limit:g})")
+        judged = size == "full" or what.startswith("peak")
+        passed &= good or not judged
+        mark = ("ok " if good else "BAD") if judged else "   "
+        print(f"{mark} {what}: {value:.2f} ({sign} {limit:g})")
+    if size != "full":
+        print("    times of a small set are not judged: starting a process is most of them")
     return passed
 
 

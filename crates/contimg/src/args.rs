@@ -115,7 +115,7 @@ impl Command {
             Self::Model(args) => Some(args.limits()),
             Self::Solve(args) => Some(args.limits.or(Bytes(args.memory.0.saturating_add(512 << 20)), 36_000)),
             Self::Apply(args) => Some(args.limits.or(Bytes(1 << 30), 36_000)),
-            Self::Flag(args) => Some(args.limits.or(Bytes(2 << 30), 6 * 3600)),
+            Self::Flag(args) => Some(args.limits()),
             Self::Report(args) => Some(args.limits.or(Bytes(2 << 30), 1800)),
             Self::Register(_) => Some(Limits { memory: Bytes(2 << 30), cpu_s: Some(7200) }),
             _ => None,

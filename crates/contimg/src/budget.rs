@@ -50,6 +50,14 @@ impl Fit {
     }
 }
 
+/// Bytes that programs can take without the system giving up others' memory.
+pub(crate) fn available_memory() -> u64 {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim_end().parse::<u64>().ok());
+    kib.map_or(4 << 30, |kib| kib << 10)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

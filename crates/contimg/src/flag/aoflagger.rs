@@ -120,7 +120,7 @@ fn start(args: &FlagArgs, set: &Path) -> Result<(), Failure> {
         None => format!("ended with {status}"),
     };
     Err(Failure::new(Class::Worker, format!("aoflagger {how}; the set is as it was"))
-        .hint("its messages are above (not with --quiet or --json)"))
+        .hint("its messages are above; where memory was too little (bad_alloc), --limit-memory gives it more"))
 }
 
 /// What a shell says of a program that it cannot find.

@@ -15,8 +15,9 @@ use flagger::{Search, Settings};
 pub(crate) use aoflagger::exec;
 
 use crate::{
+    budget::available_memory,
     failure::{Class, Failure},
-    isolate::LimitArgs,
+    isolate::{LimitArgs, Limits},
     opening,
     selection::Ranges,
     size::Bytes,
@@ -134,6 +135,15 @@ enum Preset {
     Simple,
     /// The program `aoflagger`, which must be installed, beside the simple flags.
     Aoflagger,
+}
+
+impl FlagArgs {
+    /// The limits of the process. AOFlagger, which has the same ones, keeps as many baselines in memory as it finds room for.
+    pub(crate) fn limits(&self) -> Limits {
+        let least = 2 << 30;
+        let memory = if self.preset == Preset::Aoflagger { available_memory().max(least) } else { least };
+        self.limits.or(Bytes(memory), 6 * 3600)
+    }
 }
 
 pub(crate) fn run(args: &FlagArgs) -> Result<ExitCode, Failure> {

@@ -4,7 +4,8 @@ use clap::{Args, ValueEnum};
 use orchestrator::{Executor, Plan, SlurmOptions};
 use serde::{Deserialize, Serialize};
 
-use super::{of, request::available_memory};
+use super::of;
+use crate::budget::available_memory;
 use crate::failure::{Class, Failure};
 
 /// A place for attempts.

@@ -356,11 +356,3 @@ fn measurement_set(path: &Path) -> Result<DataSet, Failure> {
     let vars = BTreeMap::from([("ms".to_owned(), path.display().to_string())]);
     Ok(DataSet { name, files: Vec::new(), vars })
 }
-
-/// Bytes that programs can take without the system giving up others' memory.
-pub(super) fn available_memory() -> u64 {
-    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
-    let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim_end().parse::<u64>().ok());
-    kib.map_or(Bytes(4 << 30), |kib| Bytes(kib << 10)).0
-}
