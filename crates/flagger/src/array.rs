@@ -6,12 +6,16 @@ use crate::{Block, Error, Search};
 /// An amplitude counts as at most so many times its baseline's median, so that no single baseline decides.
 const MOST: f32 = 4.0;
 
+/// What a sum counts: whole parts of so many of an amplitude's median, as fine as `f32`. Whole numbers have the same sum in
+/// any order, so that the threads that end first do not decide on a mean at the threshold.
+const PARTS: f32 = 16_777_216.0;
+
 /// The mean over baselines of their amplitudes, each relative to the baseline's own median: noise and fringes average out,
 /// and what all baselines see stays. One for each spectral window; threads fill their own and [`merge`](Self::merge) them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ArraySurvey {
     shape: [usize; 3],
-    sums: Vec<f64>,
+    sums: Vec<u64>,
     counts: Vec<u32>,
 }
 
@@ -27,7 +31,7 @@ impl ArraySurvey {
     #[must_use]
     pub fn new(shape: [usize; 3]) -> Self {
         let count = shape.iter().product();
-        Self { shape, sums: vec![0.0; count], counts: vec![0; count] }
+        Self { shape, sums: vec![0; count], counts: vec![0; count] }
     }
 
     /// Adds a baseline. What is flagged takes no part.
@@ -47,7 +51,7 @@ impl ArraySurvey {
                 for (place, (amplitude, masked)) in amplitudes.iter().zip(&mask).enumerate() {
                     if !masked {
                         let index = place * correlations + correlation;
-                        self.sums[index] += f64::from((amplitude / median).min(MOST));
+                        self.sums[index] += u64::from(((amplitude / median).min(MOST) * PARTS) as u32);
                         self.counts[index] += 1;
                     }
                 }
@@ -78,7 +82,10 @@ impl ArraySurvey {
         for correlation in 0..correlations {
             let places = || (correlation..self.sums.len()).step_by(correlations);
             let means: Vec<f32> = places()
-                .map(|i| if self.counts[i] == 0 { 0.0 } else { (self.sums[i] / f64::from(self.counts[i])) as f32 })
+                .map(|i| match self.counts[i] {
+                    0 => 0.0,
+                    count => (self.sums[i] as f64 / (f64::from(count) * f64::from(PARTS))) as f32,
+                })
                 .collect();
             // With a few baselines out of many a mean says little.
             let most = places().map(|i| self.counts[i]).max().unwrap_or(0);

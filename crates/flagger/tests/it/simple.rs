@@ -1,3 +1,4 @@
+use crate::planes;
 use flagger::{ArrayMask, ArraySurvey, Block, Error, Scratch, Search, Settings, flag_baseline, flag_simple};
 use num_complex::Complex32;
 
@@ -77,4 +78,27 @@ fn an_amplitude_beyond_all_numbers_is_not_finite() {
     let mut block = Block::new([1, 2, 1], &visibilities, &mut flags).expect("shape");
     assert_eq!(flag_simple(&mut block, false, &Settings::default()).not_finite, 1);
     assert_eq!(flags, [true, false]);
+}
+
+#[test]
+fn surveys_come_together_in_any_order() {
+    let mut scratch = Scratch::default();
+    let surveys: Vec<ArraySurvey> = (0..planes::BASELINES)
+        .map(|number| {
+            let mut survey = ArraySurvey::new(planes::SHAPE);
+            let mut visibilities = planes::baseline(number, 3);
+            // Amplitudes so small that a sum of `f64` rounds, by its order.
+            visibilities.iter_mut().step_by(1 + number % 3).for_each(|visibility| *visibility *= 1e-8);
+            let mut flags = vec![false; visibilities.len()];
+            let block = Block::new(planes::SHAPE, &visibilities, &mut flags).expect("shape");
+            survey.add(&block, &mut scratch).expect("shape");
+            survey
+        })
+        .collect();
+    let merged = |surveys: &mut dyn Iterator<Item = &ArraySurvey>| {
+        let mut all = ArraySurvey::new(planes::SHAPE);
+        surveys.for_each(|survey| all.merge(survey).expect("shape"));
+        all
+    };
+    assert!(merged(&mut surveys.iter()) == merged(&mut surveys.iter().rev()), "the order of threads decides");
 }
