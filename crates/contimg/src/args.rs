@@ -20,7 +20,7 @@ use crate::{
 ///
 /// Data and summaries go to stdout, progress and messages to stderr. Exit codes: 0 success, 1 the input is missing, damaged
 /// or incomplete, 2 wrong usage, 3 the output cannot be written, 4 a worker process failed, 5 a verdict (too little data left,
-/// a table or tiles that fail their checks), 11 to 18 tiles that fail rules of one kind, 130 interrupted, 143 ended by SIGTERM.
+/// a table or tiles that fail their checks), 11 to 18 tiles that fail rules of one kind, 129, 130, 143 ended by a signal.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, max_term_width = 120)]
 pub(crate) struct Cli {

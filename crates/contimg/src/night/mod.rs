@@ -80,7 +80,7 @@ pub(crate) fn work() -> std::process::ExitCode {
 Running it again resumes: only what is missing, or whose inputs or settings changed, is done. Nothing needs to \
     be cleaned up first, whatever ended the run before. Without inputs, the plan, names, budgets and executor are as the \
     last time, too, where nothing else is said; which part of the night to do (--only, --until) is not. Exit codes: 0 every set is done, 1 sets failed for their \
-    input, 3 the disk is full, 4 sets failed otherwise, 130 and 143 stopped by SIGINT and SIGTERM.")]
+    input, 3 the disk is full, 4 sets failed otherwise, 129, 130 and 143 stopped by SIGHUP, SIGINT and SIGTERM.")]
 pub(crate) struct RunArgs {
     /// Folders of UVH5 subbands, subband files, or Measurement Sets.
     #[arg(value_name = "DIR|FILE|MS")]
