@@ -128,9 +128,15 @@ def compare(ours: Rows, reference: Rows, intended: Intended | None = None) -> li
     checks.append(Check("TIME", _worst(ulp), 1, "ulp", note))
     checks.append(Check("INTERVAL", _worst(np.abs(ours.interval_s[a] - reference.interval_s[b])), 0, "s"))
 
-    flags = (ours.flag[a][:, channels] != reference.flag[b]) & finite
+    flag, weight = ours.flag[a][:, channels], ours.weight[a][:, channels]
+    usable = np.isfinite(reference.weight[b]) & (reference.weight[b] >= 0)
+    if not usable.all():
+        checks.append(Check("unusable weights left", float(np.count_nonzero(~usable & ~(flag & (weight == 0)))), 0))
+        n = np.count_nonzero(~usable)
+        intended.found.append(f"{n} negative or non-finite weights are zero and their visibilities flagged: pyuvdata keeps them")
+    flags = (flag != reference.flag[b]) & finite & usable
     checks.append(Check("flags that differ", float(np.count_nonzero(flags)), 0))
-    weights = ours.weight[a][:, channels] != reference.weight[b]
+    weights = (weight != reference.weight[b]) & usable
     checks.append(Check("weights that differ", float(np.count_nonzero(weights)), 0))
     if not ours.has_weight_spectrum:
         intended.found.append("WEIGHT alone says all weights: no WEIGHT_SPECTRUM, which pyuvdata always writes")

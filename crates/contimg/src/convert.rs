@@ -337,7 +337,7 @@ pub(crate) fn show(name: &str, fate: &Fate) {
             out!("  {:.3} % flagged", percent(o.flagged));
             if o.repaired > 0 {
                 out!(
-                    ", of these {} visibilities that were not finite or had no usable weight (set to zero)",
+                    ", of these {} for values that are not finite or weights that are negative or not finite (zero now)",
                     o.repaired
                 );
             }
