@@ -83,23 +83,21 @@ pub(crate) fn concrete(plan: &Plan, stage: &Stage, sets: &[&DataSet], given: &Gi
         "product": product.map(|product| settings.one(product)).transpose()?,
         "writes": settings.all(&stage.writes)?,
     });
-    let resources = |templates: &[String]| -> Result<Vec<Resource>, Error> {
+    let placed = |templates: &[String]| -> Result<Vec<String>, Error> {
         let mut all = Vec::new();
         for template in templates {
-            for text in spelt.all(std::slice::from_ref(template))? {
-                let resource = Resource::parse(&text);
-                if !resource.path().is_absolute() {
-                    let (place, template, path) = (place.clone(), template.clone(), resource.path().to_owned());
-                    return Err(Error::RelativePath { place, template, path });
-                }
-                all.push(resource);
+            let texts = spelt.all(std::slice::from_ref(template))?;
+            if let Some(relative) = texts.iter().map(|text| Resource::parse(text)).find(|r| !r.path().is_absolute()) {
+                let (place, template, path) = (place.clone(), template.clone(), relative.path().to_owned());
+                return Err(Error::RelativePath { place, template, path });
             }
+            all.extend(texts);
         }
         Ok(all)
     };
-    resources(&stage.writes)?;
-    resources(product.map(str::to_owned).as_slice())?;
-    let mut reads = resources(&stage.reads)?;
+    let writes = placed(&stage.writes)?;
+    placed(stage.product.as_slice())?;
+    let mut reads: Vec<Resource> = placed(&stage.reads)?.iter().map(|text| Resource::parse(text)).collect();
     reads.dedup();
     Ok(Concrete {
         command: spelt.all(&stage.command)?,
@@ -109,7 +107,7 @@ pub(crate) fn concrete(plan: &Plan, stage: &Stage, sets: &[&DataSet], given: &Gi
         env: env(&spelt)?,
         product: product.map(|product| spelt.one(product)).transpose()?.map(PathBuf::from),
         reads,
-        writes: spelt.all(&stage.writes)?,
+        writes,
         key: blake3::hash(key.to_string().as_bytes()).to_hex()[..32].to_owned(),
     })
 }

@@ -120,6 +120,12 @@ pub fn migrate_into(path: &Path, into: &Path, others: &[PathBuf]) -> Result<Migr
     let migration = upgrade(copy, from, others)?;
     // The pages of a file that nobody else knows can be made larger, and without gaps; not those of one that is in use.
     temporary.fill("packing it", |copy| {
+        // A copy of a database that has such pages is not written once more.
+        if migration.converted.is_empty()
+            && copy.pragma_query_value(None, "page_size", |row| row.get::<_, i64>(0))? == PAGE_BYTES
+        {
+            return Ok(());
+        }
         copy.pragma_update_and_check(None, "journal_mode", "delete", |row| row.get::<_, String>(0))?;
         copy.pragma_update(None, "page_size", PAGE_BYTES)?;
         copy.execute_batch("VACUUM")?;

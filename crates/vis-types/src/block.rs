@@ -191,17 +191,15 @@ impl Slab {
         for &i in &bad {
             flags[i] = true;
         }
-        for &i in bad.iter().filter(|_| !weighted && self.uniform_weight.is_none()) {
-            if !weighs(self.weights[i]) {
-                self.weights[i] = 0.0;
-            }
-        }
-        self.uniform_weight = self.uniform_weight.map(|w| if weighs(w) { w } else { 0.0 });
         for &i in &bad {
             if !self.vis[i].is_finite() {
                 self.vis[i] = Complex32::ZERO;
             }
+            if self.uniform_weight.is_none() && !weighs(self.weights[i]) {
+                self.weights[i] = 0.0;
+            }
         }
+        self.uniform_weight = self.uniform_weight.map(|w| if weighs(w) { w } else { 0.0 });
         self.repaired += bad.len() as u64;
         bad.len() as u64
     }

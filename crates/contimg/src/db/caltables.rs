@@ -13,14 +13,11 @@ use std::{
 use cal_tables::{CalTable, Kind};
 use products_db::{CalTable as Row, StoredPath, Writer};
 
-use super::{args::ImportArgs, of_database};
+use super::{args::ImportArgs, import::BATCH, of_database};
 use crate::{failure::Failure, progress, survey};
 
 const HOURS_A_DAY: f64 = 24.0;
 const SECONDS_A_DAY: f64 = 86_400.0;
-
-/// Rows of one transaction.
-const BATCH: usize = 2000;
 
 /// Endings of names, the type of such tables, and their place among those that are applied: the original's registry
 /// (`_detect_type_from_filename` and `DEFAULT_CALTABLE_ORDER` of its `database/unified.py`).

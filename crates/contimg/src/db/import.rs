@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Rows of one transaction.
-const BATCH: usize = 2000;
+pub(super) const BATCH: usize = 2000;
 /// A Julian date at the beginning of the modified one.
 const MJD_ZERO: f64 = 2_400_000.5;
 
